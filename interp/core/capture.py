@@ -1,0 +1,111 @@
+"""One forward in which chosen layers are recorded, and nothing of which remains in the model.
+
+Hooks live for the length of one call. A recorded output goes on through the network as a clone, so
+an in-place ReLU behind a convolution cannot change what was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from interp.errors import Unsupported
+
+
+class _Reached(Exception):  # noqa: N818 - control flow, never seen outside this file
+    """Raised from a hook once every wanted layer has fired: the rest of the network is not needed."""
+
+
+def tensor_of(output: Any) -> Tensor | None:
+    """The one tensor in a module's output: itself, or the only tensor of a tuple; None where there is no or no single one."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, (tuple, list)):
+        tensors = [item for item in output if isinstance(item, Tensor)]
+        if len(tensors) == 1:
+            return tensors[0]
+    return None
+
+
+def replaced(output: Any, tensor: Tensor) -> Any:
+    """``output`` with its one tensor replaced."""
+    if isinstance(output, Tensor):
+        return tensor
+    items = [tensor if isinstance(item, Tensor) else item for item in output]
+    return type(output)(items) if type(output) in (tuple, list) else type(output)(*items)
+
+
+@contextmanager
+def quiet(module: nn.Module) -> Iterator[None]:
+    """Eval mode and frozen parameters inside; modes, ``requires_grad`` and ``.grad`` as before outside, on errors too."""
+    modes = [(m, m.training) for m in module.modules()]
+    flags = [(p, p.requires_grad) for p in module.parameters()]
+    try:
+        module.eval()
+        for parameter, _ in flags:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+
+
+@contextmanager
+def hooked(modules: Mapping[str, nn.Module], hook: Callable[[str, Any], Any]) -> Iterator[None]:
+    """``hook(name, output)`` after each call of each module; what it returns, if not None, replaces the output."""
+    handles = []
+    try:
+        for name, module in modules.items():
+            handles.append(module.register_forward_hook(lambda _m, _i, out, name=name: hook(name, out)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def record(
+    module: nn.Module, forward: Callable[[], Tensor], calls: Mapping[str, int], *, truncate: bool = False, gradients: bool = False
+) -> tuple[dict[str, Tensor], Tensor | None]:
+    """Run ``forward`` and return the outputs of the layers in ``calls`` (name -> times it fires) and the result.
+
+    Of a module called several times, the last call's output is kept. With ``truncate`` the forward ends
+    at the deepest layer wanted and the result is None. With ``gradients`` the outputs are part of the
+    graph, so that ``torch.autograd.grad`` can be asked for them.
+    """
+    outputs: dict[str, Tensor] = {}
+    left = dict(calls)
+
+    def keep(name: str, output: Any) -> Any:
+        tensor = tensor_of(output)
+        if tensor is None:
+            raise Unsupported(f"layer '{name}' returns {describe(output)}, not one tensor: choose a layer inside or behind it")
+        if gradients and not tensor.requires_grad:
+            tensor.requires_grad_()
+        outputs[name] = tensor
+        left[name] -= 1
+        if truncate and all(count <= 0 for count in left.values()):
+            raise _Reached
+        return replaced(output, tensor.clone())
+
+    named = {name: module.get_submodule(name) for name in calls}
+    with quiet(module), hooked(named, keep), torch.set_grad_enabled(gradients or torch.is_grad_enabled()):
+        try:
+            result: Tensor | None = forward()
+        except _Reached:
+            result = None
+    return outputs, result
+
+
+def describe(output: Any) -> str:
+    """What a module returned, in words."""
+    if isinstance(output, (tuple, list)):
+        return f"a {type(output).__name__} of " + ", ".join(type(item).__name__ for item in output)
+    return f"a {type(output).__name__}"
+
+

@@ -1,0 +1,207 @@
+"""``Model``: a network, ready to be looked at: its layers are those that a traced forward saw firing."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interp.core.capture import describe, quiet, record, tensor_of
+from interp.core.layout import ChannelsLast, Layout, Maps, Tokens
+from interp.core.receptive import ReceptiveField
+from interp.core.unit import Unit, UnitPattern
+from interp.errors import InterpError, UnknownName, Unsupported, nearest
+from interp.images import Preprocess
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A module that fired: its name, class name, output shape without the batch, number of calls, and layout.
+
+    ``problem`` says in words why its output cannot be shown as maps, where it cannot.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    calls: int
+    layout: Layout | None
+    parameters: int = 0
+    field: ReceptiveField | None = None
+    leaf: bool = True
+    problem: str = ""
+
+    @property
+    def channels(self) -> int:
+        """Number of units that can be named as ``layer:channel``; raises Unsupported where the layer has no maps."""
+        return self.map_shape[0]
+
+    @property
+    def map_shape(self) -> tuple[int, int, int]:
+        """(channels, rows, cols) of the layer's maps; raises Unsupported where it has none."""
+        if isinstance(self.layout, Maps):
+            return (self.shape[0], self.shape[1], self.shape[2])
+        if isinstance(self.layout, ChannelsLast):
+            return (self.shape[2], self.shape[0], self.shape[1])
+        if isinstance(self.layout, Tokens):
+            return (self.shape[1], *self.layout.grid)
+        if self.layout is not None:
+            return (self.shape[0], 1, 1)
+        raise Unsupported(f"layer '{self.name}' ({self.kind}) has no maps: {self.problem or 'its output has no places'}")
+
+    @property
+    def label(self) -> str:
+        return self.name if self.calls == 1 else f"{self.name} (call {self.calls} of {self.calls})"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Where a model came from: enough to load it again, and to tell whether it is the same."""
+
+    reference: str
+    weights: str = ""
+    sha256: str = ""
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network whose input is [0, 1] RGB (N, 3, H, W); normalization happens inside, once.
+
+    ``layers`` are in the order in which they fire; ``output`` is the name of the layer whose units are the classes.
+    """
+
+    module: nn.Module
+    spec: ModelSpec
+    preprocess: Preprocess
+    layers: tuple[Layer, ...]
+    output: str
+    silent: tuple[str, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Layer]:
+        return {layer.name: layer for layer in self.layers}
+
+    @property
+    def device(self) -> torch.device:
+        tensor = next((t for ts in (self.module.parameters(), self.module.buffers()) for t in ts), None)
+        return torch.device("cpu") if tensor is None else tensor.device
+
+    def normalized(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """[0, 1] RGB to what the module expects."""
+        mean = torch.tensor(self.preprocess.mean, device=images.device, dtype=images.dtype).view(1, -1, 1, 1)
+        std = torch.tensor(self.preprocess.std, device=images.device, dtype=images.dtype).view(1, -1, 1, 1)
+        return (images - mean) / std
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
+        """Logits (N, classes) of [0, 1] RGB images, in eval mode with frozen parameters; differentiable in the images."""
+        with quiet(self.module):
+            return self.forward(images)
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Tensor:
+        """As ``__call__``, in whatever mode the module is in: for use inside ``quiet``."""
+        result = self.module(self.normalized(images.to(self.device)))
+        if not isinstance(result, Tensor):
+            tensor = tensor_of(result)
+            if tensor is None:
+                raise Unsupported(f"the model '{self.spec.reference}' returns {describe(result)}, not one tensor of class scores")
+            result = tensor
+        return result
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name; raises UnknownName naming the nearest, or why it never fires."""
+        found = self._by_name.get(name)
+        if found is not None:
+            return found
+        if name in self.silent:
+            raise UnknownName(f"layer '{name}' of '{self.spec.reference}' exists but never fires in an evaluation forward: `interp layers {self.spec.reference}` lists those that do")
+        hint = nearest(name, self._by_name) or f"`interp layers {self.spec.reference}` lists them"
+        raise UnknownName(f"no layer '{name}' in '{self.spec.reference}': {hint}")
+
+    def select(self, patterns: str | Iterable[str]) -> list[Layer]:
+        """Layers by name or glob (``layer[1-4].*.conv2``), in firing order; each pattern must match at least one."""
+        patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+        chosen: set[str] = set()
+        for pattern in patterns:
+            if not any(c in pattern for c in "*?["):
+                chosen.add(self.layer(pattern).name)
+                continue
+            matching = fnmatch.filter(self._by_name, pattern)
+            if not matching:
+                self.layer(pattern)
+            chosen.update(matching)
+        return [layer for layer in self.layers if layer.name in chosen]
+
+    def unit(self, unit: Unit) -> Unit:
+        """``unit``, checked: its layer fires, its channel and place exist. Raises InterpError otherwise."""
+        layer = self.layer(unit.layer)
+        channels, rows, cols = layer.map_shape
+        if unit.channel >= channels:
+            raise UnknownName(f"no unit '{unit}': layer '{layer.name}' has {channels} channels, 0 to {channels - 1}")
+        if unit.at is not None and not (unit.at[0] < rows and unit.at[1] < cols):
+            raise UnknownName(f"no unit '{unit}': the maps of '{layer.name}' have {rows} rows and {cols} columns, so row,col goes up to {rows - 1},{cols - 1}")
+        return unit
+
+    def units(self, texts: str | Iterable[str]) -> list[Unit]:
+        """Units from ``layer:channel``, ``layer:0-15`` or ``glob:*``; each checked."""
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        found: dict[Unit, None] = {}
+        for text in texts:
+            pattern = UnitPattern.parse(text)
+            for layer in self.select(pattern.layer):
+                for channel in pattern.channels_of(layer.channels):
+                    found[self.unit(Unit(layer.name, channel, pattern.at))] = None
+        return list(found)
+
+    @property
+    def classes(self) -> int:
+        return self.layer(self.output).channels
+
+    def class_name(self, index: int) -> str:
+        return self.spec.classes[index] if index < len(self.spec.classes) else f"class {index}"
+
+    def class_unit(self, target: int | str) -> Unit:
+        """The unit of a class, by index, name, or unit string; raises UnknownName with the nearest names."""
+        text = str(target).strip()
+        if ":" in text and text not in self.spec.classes:
+            return self.unit(Unit.parse(text))
+        if text.isascii() and text.lstrip("-").isdigit():
+            index = int(text)
+            if not 0 <= index < self.classes:
+                raise UnknownName(f"no class {index}: '{self.spec.reference}' has {self.classes} classes, 0 to {self.classes - 1}")
+            return Unit(self.output, index)
+        same = [i for i, name in enumerate(self.spec.classes) if name.lower() == text.lower()]
+        if len(same) == 1:
+            return Unit(self.output, same[0])
+        if same:
+            raise InterpError(f"'{text}' names {len(same)} classes: give one of the numbers {', '.join(map(str, same))}")
+        hint = nearest(text, self.spec.classes) or f"give a number from 0 to {self.classes - 1}"
+        raise UnknownName(f"no class '{text}' in '{self.spec.reference}': {hint}")
+
+    def capture(
+        self, layers: Sequence[str], images: Float[Tensor, "n c h w"], *, truncate: bool = False, gradients: bool = False
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Raw outputs of ``layers`` for [0, 1] images in one forward, and the logits (None with ``truncate``). See `capture.record`."""
+        calls = {name: self.layer(name).calls for name in layers}
+        return record(self.module, lambda: self.forward(images), calls, truncate=truncate, gradients=gradients)
+
+    def maps(self, name: str, output: Tensor) -> Float[Tensor, "n c h w"]:
+        """A layer's raw output as maps (N, C, H, W); raises Unsupported where it has none."""
+        layer = self.layer(name)
+        if layer.layout is None:
+            raise Unsupported(f"layer '{name}' ({layer.kind}) has no maps: {layer.problem}")
+        layout = layer.layout
+        if isinstance(layout, Tokens) and layout.prefix + layout.grid[0] * layout.grid[1] != output.shape[1]:
+            places = output.shape[1] - layout.prefix
+            side = math.isqrt(max(places, 0))
+            if side * side != places:
+                raise Unsupported(f"layer '{name}' gives {output.shape[1]} tokens at this image size, which form no square grid")
+            layout = Tokens(layout.prefix, (side, side))
+        return layout.maps(output)
+

@@ -1,0 +1,113 @@
+"""What fires: one traced forward gives a module's layers, their shapes, layouts and receptive fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from interp.core.capture import describe, hooked, quiet, tensor_of
+from interp.core.layout import ChannelsLast, Layout, Maps, Tokens, infer
+from interp.core.model import Layer, Model, ModelSpec
+from interp.core.receptive import FieldTracker
+from interp.errors import Unsupported
+from interp.images import Preprocess
+
+# Two images: an output whose first size is not 2 has merged the images with something else.
+BATCH = 2
+
+
+def model(module: nn.Module, spec: ModelSpec, preprocess: Preprocess) -> Model:
+    """Trace ``module`` with images of its own size and return it as a `Model`; the module itself is left as it was.
+
+    Raises Unsupported where the forward fails or returns no class scores.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise Unsupported(f"'{spec.reference}' is a scripted module, whose layers cannot be hooked: give the Python module it was made from")
+    tracer = _Tracer(module, preprocess)
+    result = tracer.run(spec.reference)
+    silent = [n for n, _ in module.named_modules() if n and n not in tracer.calls]
+    layers = tuple(tracer.layers())
+    return Model(module, spec, preprocess, layers, _output_layer(layers, result), tuple(silent))
+
+
+class _Tracer:
+    def __init__(self, module: nn.Module, preprocess: Preprocess) -> None:
+        self.module = module
+        self.names = {name: m for name, m in module.named_modules() if name}
+        self.size = preprocess.size
+        self.channels = len(preprocess.mean)
+        self.calls: dict[str, int] = {}
+        self.seen: dict[str, Layer] = {}
+        self.grids: list[tuple[int, int]] = []
+        self.before: Layout | None = None
+        self.tracker: FieldTracker | None = None
+
+    def run(self, reference: str) -> Tensor:
+        sample = next(self.module.parameters(), torch.zeros(()))
+        rng = torch.Generator().manual_seed(0)
+        images = torch.rand(BATCH, self.channels, *self.size, generator=rng).to(sample.device, torch.float32)
+        self.tracker = FieldTracker(images)
+        try:
+            with quiet(self.module), hooked(self.names, self.fired), torch.no_grad(), self.tracker:
+                output = self.module(images)
+        except Exception as error:
+            reason = str(error).strip().split("\n")[0]
+            shape = "x".join(map(str, images.shape))
+            raise Unsupported(f"'{reference}' cannot be run on images of shape {shape}: {type(error).__name__}: {reason}") from error
+        result = tensor_of(output)
+        if result is None:
+            raise Unsupported(f"'{reference}' returns {describe(output)}, not one tensor of class scores")
+        return result
+
+    def fired(self, name: str, output: Any) -> None:
+        self.calls[name] = self.calls.get(name, 0) + 1
+        module = self.names[name]
+        kind = type(module).__name__
+        tensor = tensor_of(output)
+        layout, field, problem = None, None, ""
+        shape: tuple[int, ...] = ()
+        if tensor is None:
+            problem = f"it returns {describe(output)}, not one tensor"
+        elif tensor.ndim < 2 or tensor.shape[0] != BATCH:
+            shape = tuple(tensor.shape)
+            problem = f"its output {shape} does not keep the images apart"
+        elif not tensor.is_floating_point():
+            problem = f"its output is {tensor.dtype}"
+        else:
+            shape = tuple(tensor.shape[1:])
+            layout = infer(kind, shape, self.grids, self.before)
+            assert self.tracker is not None
+            field = self.tracker.of(tensor)
+            if layout is None:
+                problem = f"its output {shape} is no map, token grid or vector"
+        self._remember(layout, shape)
+        leaf = not any(True for _ in module.children())
+        parameters = sum(p.numel() for p in module.parameters())
+        # Moved to the end at each call: the order of the layers is that of their last firing.
+        self.seen.pop(name, None)
+        self.seen[name] = Layer(name, kind, shape, self.calls[name], layout, parameters, field, leaf, problem)
+
+
+    def _remember(self, layout: Layout | None, shape: tuple[int, ...]) -> None:
+        if layout is None:
+            return
+        self.before = layout
+        if isinstance(layout, Maps):
+            self.grids.insert(0, (shape[1], shape[2]))
+        elif isinstance(layout, ChannelsLast):
+            self.grids.insert(0, (shape[0], shape[1]))
+
+    def layers(self) -> list[Layer]:
+        return list(self.seen.values())
+
+
+def _output_layer(layers: tuple[Layer, ...], result: Tensor) -> str:
+    """The layer whose units are the classes: the last leaf that fired with one channel per class and one place."""
+    classes = result.shape[-1] if result.ndim == 2 else result.shape[1]
+    for leaf_only in (True, False):
+        for layer in reversed(layers):
+            if layer.layout is not None and (layer.leaf or not leaf_only) and layer.map_shape == (classes, 1, 1):
+                return layer.name
+    raise Unsupported(f"no layer gives one value for each of the {classes} scores of the network's result, shape {tuple(result.shape)}")
