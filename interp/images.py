@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,8 +21,12 @@ from interp.errors import BadFile, InterpError, nearest
 
 SAMPLES = ("cat", "coffee", "rocket")
 _SAMPLE_FILES = {
-    "cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg", "astronaut": "astronaut.png",
-    "motorcycle": "motorcycle_left.png", "hubble": "hubble_deep_field.jpg",
+    "cat": "chelsea.png",
+    "coffee": "coffee.png",
+    "rocket": "rocket.jpg",
+    "astronaut": "astronaut.png",
+    "motorcycle": "motorcycle_left.png",
+    "hubble": "hubble_deep_field.jpg",
 }
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".avif")
 # Above this a file is refused before it is decoded: 200 million pixels are 600 MB.
@@ -35,6 +40,7 @@ class Photo:
     name: str
     pixels: UInt8[np.ndarray, "h w 3"]
     sha256: str
+    file_bytes: int = 0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -56,19 +62,38 @@ class Preprocess:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     interpolation: str = "bilinear"
 
-    def __call__(self, photos: Photo | Sequence[Photo]) -> Float[Tensor, "n 3 h w"]:
-        """[0, 1] RGB (N, 3, rows, cols), resized by Pillow as torchvision's own presets do."""
+    def __post_init__(self) -> None:
+        """Raises InterpError where the values cannot be a preprocessing."""
+        modes = [mode.value for mode in InterpolationMode]
+        if self.interpolation not in modes:
+            hint = nearest(self.interpolation, modes) or "there are " + ", ".join(modes)
+            raise InterpError(f"no interpolation '{self.interpolation}': {hint}")
+        if len(self.size) != 2 or min(self.size) < 1 or (self.resize is not None and self.resize < 1):
+            raise InterpError(f"images of size {self.size} (rows, cols), shorter side resized to {self.resize}, are not possible")
+        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
+            raise InterpError(f"a mean of {len(self.mean)} and a std of {len(self.std)} channels: photographs have 3, or 1 as grey")
+        if min(self.std) <= 0:
+            raise InterpError(f"the std {self.std} of a preprocessing must be positive")
+
+    def __call__(self, photos: Photo | Sequence[Photo]) -> Float[Tensor, "n c h w"]:
+        """[0, 1] RGB (N, 3, rows, cols), resized by Pillow as torchvision's presets do; grey (N, 1, ...) if ``mean`` has one entry."""
         photos = [photos] if isinstance(photos, Photo) else list(photos)
         return torch.stack([tensor(self._cropped(photo)) for photo in photos])
 
-    def _cropped(self, photo: Photo) -> Image.Image:
+    def _image(self, photo: Photo) -> Image.Image:
         image = Image.fromarray(photo.pixels)
+        return image.convert("L") if len(self.mean) == 1 else image
+
+    def _cropped(self, photo: Photo) -> Image.Image:
+        image: Any = self._image(photo)
         mode = InterpolationMode(self.interpolation)
         short = self.resize if self.resize is not None else min(self.size)
         if photo.size[0] * 40 < photo.size[1] or photo.size[1] * 40 < photo.size[0]:
-            raise InterpError(f"picture '{photo.name}' of {photo.size[0]} x {photo.size[1]} px (rows x cols) is too narrow to be resized to a shorter side of {short}")
-        resized = tvf.resize(image, [max(short, 1)], interpolation=mode)
-        return tvf.center_crop(resized, list(self.size))
+            size = f"{photo.size[0]} x {photo.size[1]} px (rows x cols)"
+            raise InterpError(f"picture '{photo.name}' of {size} is too narrow to be resized to a shorter side of {short}")
+        resized: Any = tvf.resize(image, [max(short, 1)], interpolation=mode)
+        cropped: Any = tvf.center_crop(resized, list(self.size))
+        return cast(Image.Image, cropped)
 
     def view(self, photo: Photo, rows: int) -> Float[np.ndarray, "h w 3"]:
         """The part of the picture that the model sees, ``rows`` pixels high, for display: [0, 1]."""
@@ -76,17 +101,20 @@ class Preprocess:
         short = self.resize if self.resize is not None else min(self.size)
         scale = min(height, width) / short
         crop = [min(round(s * scale), side) for s, side in zip(self.size, photo.size, strict=True)]
-        image = tvf.center_crop(Image.fromarray(photo.pixels), crop)
+        whole: Any = self._image(photo).convert("RGB")
+        image: Any = tvf.center_crop(whole, crop)
         shown = image.resize((max(1, round(rows * crop[1] / crop[0])), rows), Image.Resampling.LANCZOS)
         return np.asarray(shown, dtype=np.float32) / 255
 
 
-def tensor(image: Image.Image) -> Float[Tensor, "3 h w"]:
-    """8-bit RGB picture -> [0, 1] float32 (3, rows, cols)."""
+def tensor(image: Image.Image) -> Float[Tensor, "c h w"]:
+    """8-bit picture -> [0, 1] float32 (3, rows, cols), or (1, rows, cols) where it is grey."""
+    if image.mode == "L":
+        return torch.from_numpy(np.array(image))[None].float() / 255
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float() / 255
 
 
-def array(images: Float[Tensor, "n 3 h w"]) -> Float[np.ndarray, "n h w 3"]:
+def array(images: Float[Tensor, "n c h w"]) -> Float[np.ndarray, "n h w c"]:
     """[0, 1] NCHW -> numpy NHWC, float32, on the CPU."""
     result: np.ndarray = images.detach().float().cpu().permute(0, 2, 3, 1).contiguous().numpy()
     return result
@@ -105,7 +133,7 @@ def sample(name: str) -> Photo:
     import skimage.data
 
     photo = read(Path(skimage.data.__file__).parent / _SAMPLE_FILES[name])
-    return Photo(name, photo.pixels, photo.sha256)
+    return replace(photo, name=name)
 
 
 def load(references: Iterable[str | Path]) -> list[Photo]:
@@ -135,25 +163,28 @@ def read(path: Path) -> Photo:
     """
     try:
         data = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = nearest(path.name, [*names, *_SAMPLE_FILES])
-        raise BadFile(f"cannot read the picture '{path}': {(error.strerror or str(error)).lower()}{'; ' + hint if hint else ''}") from None
+        raise BadFile(f"cannot read the picture '{path}': {reason.lower()}{'; ' + hint if hint else ''}") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path) as opened:
                 width, height = opened.size
                 if width * height > MOST_PIXELS:
-                    raise BadFile(f"the picture '{path}' has {width} x {height} px, more than {MOST_PIXELS // 1_000_000} million: make it smaller first")
+                    most = f"{MOST_PIXELS // 1_000_000} million"
+                    raise BadFile(f"the picture '{path}' has {width} x {height} px, more than {most}: make it smaller first")
                 image = _rgb(ImageOps.exif_transpose(opened))
     except BadFile:
         raise
     except UnidentifiedImageError:
         raise BadFile(f"'{path}' is no picture that can be read: give a file such as {', '.join(SUFFIXES[:4])}") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, EOFError, MemoryError) as error:
-        raise BadFile(f"the picture '{path}' cannot be decoded: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
-    return Photo(path.stem, np.array(image), hashlib.sha256(data).hexdigest())
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadFile(f"the picture '{path}' cannot be decoded: {reason}") from None
+    return Photo(path.stem, np.array(image), hashlib.sha256(data).hexdigest(), len(data))
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from interp.errors import Unsupported
 
 
-class _Reached(Exception):  # noqa: N818 - control flow, never seen outside this file
+class _Reached(Exception):
     """Raised from a hook once every wanted layer has fired: the rest of the network is not needed."""
 
 
@@ -107,5 +107,3 @@ def describe(output: Any) -> str:
     if isinstance(output, (tuple, list)):
         return f"a {type(output).__name__} of " + ", ".join(type(item).__name__ for item in output)
     return f"a {type(output).__name__}"
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -70,8 +71,8 @@ MOST_PREFIX_TOKENS = 16
 def infer(kind: str, shape: tuple[int, ...], grids: list[tuple[int, int]], before: Layout | None) -> Layout | None:
     """The layout of an output of ``shape`` (without the batch), or None where it has no place for each value.
 
-    ``grids`` are the (rows, cols) of the maps seen earlier in the forward, the latest first; ``before`` is
-    the layout seen last, which settles what the sizes leave open.
+    ``grids`` are the (rows, cols) of the maps seen earlier in the forward, the latest first and the image's own
+    last; ``before`` is the layout seen last, which settles what the sizes leave open.
     """
     if len(shape) == 1:
         return Vector()
@@ -83,12 +84,28 @@ def infer(kind: str, shape: tuple[int, ...], grids: list[tuple[int, int]], befor
         return Maps()
     if kind in _LAST:
         return ChannelsLast()
-    first_square, last_square = shape[1] == shape[2], shape[0] == shape[1]
-    if first_square != last_square:
-        return Maps() if first_square else ChannelsLast()
-    if isinstance(before, ChannelsLast) and kind != "Permute":
+    for fits in (grids.__contains__, _has_aspect(grids[-1]) if grids else _is_square):
+        as_maps, as_last = fits((shape[1], shape[2])), fits((shape[0], shape[1]))
+        if as_maps != as_last:
+            return Maps() if as_maps else ChannelsLast()
+    # Channels, rows and columns are equally many: as before, and turned over by a permutation.
+    if isinstance(before, ChannelsLast) == (kind != "Permute"):
         return ChannelsLast()
     return Maps()
+
+
+def _is_square(grid: tuple[int, int]) -> bool:
+    return grid[0] == grid[1]
+
+
+def _has_aspect(image: tuple[int, int]) -> Callable[[tuple[int, int]], bool]:
+    """Whether a grid can come from an image of that size by one stride for rows and columns, up to a cell at the border."""
+    rows, cols = image
+
+    def fits(grid: tuple[int, int]) -> bool:
+        return abs(grid[0] * cols - grid[1] * rows) < max(rows, cols) and (rows != cols or grid[0] == grid[1])
+
+    return fits
 
 
 def _tokens(count: int, grids: list[tuple[int, int]], before: Layout | None) -> Tokens | None:

@@ -36,7 +36,7 @@ class Heatmap:
 
     def resized(self, size: tuple[int, int]) -> Heatmap:
         """Bilinear, (rows, cols) pixels, corners not aligned."""
-        maps = torch.from_numpy(np.ascontiguousarray(self.values))[None, None]
+        maps = torch.from_numpy(np.array(self.values))[None, None]  # copied: torch warns of read-only arrays
         values = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)[0, 0].numpy()
         return replace(self, values=values)
 

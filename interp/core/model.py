@@ -19,6 +19,9 @@ from interp.core.unit import Unit, UnitPattern
 from interp.errors import InterpError, UnknownName, Unsupported, nearest
 from interp.images import Preprocess
 
+# How far outside [0, 1] an image may go, as noise and interpolation do, before it is taken for a mistake.
+_LEEWAY = 0.5
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -93,6 +96,31 @@ class Model:
         tensor = next((t for ts in (self.module.parameters(), self.module.buffers()) for t in ts), None)
         return torch.device("cpu") if tensor is None else tensor.device
 
+    def checked(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """``images`` as an input of this model: detached, on its device, in its precision.
+
+        Raises InterpError where they are not (N, C, H, W) floats, none at all, not finite, or so far outside
+        [0, 1] that they must have been normalized already or be 0 to 255. Noise around [0, 1] passes, and so
+        does any range where this model normalizes nothing (mean 0, std 1).
+        """
+        channels = len(self.preprocess.mean)
+        if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != channels:
+            given = f"a tensor of shape {tuple(images.shape)}" if isinstance(images, Tensor) else f"a {type(images).__name__}"
+            raise InterpError(f"`images` is {given}: give a tensor (n, {channels}, rows, cols)")
+        if not images.is_floating_point():
+            raise InterpError(f"`images` is {images.dtype}: give floats in [0, 1], for instance divided by 255")
+        if len(images) == 0:
+            raise InterpError("`images` holds no image: give at least one")
+        images = images.detach()
+        low, high = float(images.min()), float(images.max())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise InterpError("`images` holds NaN or infinite values: give floats in [0, 1]")
+        normalizes = any(self.preprocess.mean) or any(s != 1 for s in self.preprocess.std)
+        if normalizes and not (low >= -_LEEWAY and high <= 1 + _LEEWAY):
+            raise InterpError(f"`images` run from {low:.3g} to {high:.3g}: give [0, 1] RGB, as the model normalizes inside")
+        precision = next((p.dtype for p in self.module.parameters() if p.is_floating_point()), torch.float32)
+        return images.to(self.device, precision)
+
     def normalized(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """[0, 1] RGB to what the module expects."""
         mean = torch.tensor(self.preprocess.mean, device=images.device, dtype=images.dtype).view(1, -1, 1, 1)
@@ -106,13 +134,23 @@ class Model:
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Tensor:
         """As ``__call__``, in whatever mode the module is in: for use inside ``quiet``."""
-        result = self.module(self.normalized(images.to(self.device)))
+        try:
+            result = self.module(self.normalized(images.to(self.device)))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            size = tuple(images.shape[-2:])
+            if size == self.preprocess.size:
+                raise
+            reason = str(error).strip().split("\n")[0]
+            raise Unsupported(
+                f"'{self.spec.reference}' cannot be run on images of {size} px (rows, cols): {reason}; "
+                f"give images of {self.preprocess.size} px"
+            ) from error
         if not isinstance(result, Tensor):
             tensor = tensor_of(result)
             if tensor is None:
                 raise Unsupported(f"the model '{self.spec.reference}' returns {describe(result)}, not one tensor of class scores")
             result = tensor
-        return result
+        return result[:, :, 0, 0] if result.ndim == 4 and result.shape[2:] == (1, 1) else result
 
     def layer(self, name: str) -> Layer:
         """The layer of that name; raises UnknownName naming the nearest, or why it never fires."""
@@ -120,7 +158,10 @@ class Model:
         if found is not None:
             return found
         if name in self.silent:
-            raise UnknownName(f"layer '{name}' of '{self.spec.reference}' exists but never fires in an evaluation forward: `interp layers {self.spec.reference}` lists those that do")
+            raise UnknownName(
+                f"layer '{name}' of '{self.spec.reference}' exists but never fires in an evaluation forward: "
+                f"`interp layers {self.spec.reference}` lists those that do"
+            )
         hint = nearest(name, self._by_name) or f"`interp layers {self.spec.reference}` lists them"
         raise UnknownName(f"no layer '{name}' in '{self.spec.reference}': {hint}")
 
@@ -142,10 +183,13 @@ class Model:
         """``unit``, checked: its layer fires, its channel and place exist. Raises InterpError otherwise."""
         layer = self.layer(unit.layer)
         channels, rows, cols = layer.map_shape
-        if unit.channel >= channels:
+        if not 0 <= unit.channel < channels:
             raise UnknownName(f"no unit '{unit}': layer '{layer.name}' has {channels} channels, 0 to {channels - 1}")
-        if unit.at is not None and not (unit.at[0] < rows and unit.at[1] < cols):
-            raise UnknownName(f"no unit '{unit}': the maps of '{layer.name}' have {rows} rows and {cols} columns, so row,col goes up to {rows - 1},{cols - 1}")
+        if unit.at is not None and not (0 <= unit.at[0] < rows and 0 <= unit.at[1] < cols):
+            raise UnknownName(
+                f"no unit '{unit}': the maps of '{layer.name}' have {rows} rows and {cols} columns, "
+                f"so row,col goes up to {rows - 1},{cols - 1}"
+            )
         return unit
 
     def units(self, texts: str | Iterable[str]) -> list[Unit]:
@@ -204,4 +248,3 @@ class Model:
                 raise Unsupported(f"layer '{name}' gives {output.shape[1]} tokens at this image size, which form no square grid")
             layout = Tokens(layout.prefix, (side, side))
         return layout.maps(output)
-

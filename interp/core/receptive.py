@@ -7,7 +7,7 @@ first position c' = c + (d (k - 1) / 2 - p) j; where branches meet, the largest 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -30,7 +30,9 @@ class ReceptiveField:
     start: tuple[float, float] = (0.0, 0.0)
     whole: bool = False
 
-    def after(self, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]) -> ReceptiveField:
+    def after(
+        self, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]
+    ) -> ReceptiveField:
         """The field behind one more convolution or pooling."""
         reach = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         size = [r + e * j for r, e, j in zip(self.size, reach, self.stride, strict=True)]
@@ -50,7 +52,7 @@ class FieldTracker(TorchDispatchMode):
     """Context in which each tensor computed from the ``images`` carries its receptive field."""
 
     def __init__(self, images: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._fields: Any = WeakIdKeyDictionary()
         self._fields[images] = ReceptiveField()
         self._batch = images.shape[0]
@@ -105,7 +107,14 @@ def _pooling(field: ReceptiveField, args: tuple[Any, ...]) -> ReceptiveField:
 def _max_pooling(field: ReceptiveField, args: tuple[Any, ...]) -> ReceptiveField:
     dilation = _pair(args[4]) if len(args) > 4 else (1, 1)
     kernel = _pair(args[1])
-    return _pooling(field, (args[0], [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)], args[2] if len(args) > 2 else kernel, *args[3:4]))
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    return _pooling(field, (args[0], reach, args[2] if len(args) > 2 and len(args[2]) else kernel, *args[3:4]))
+
+
+def _padding(field: ReceptiveField, args: tuple[Any, ...]) -> ReceptiveField:
+    left, _, top, _ = (*args[1], 0, 0, 0)[:4]
+    (row, col), (rows, cols) = field.start, field.stride
+    return replace(field, start=(row - top * rows, col - left * cols))
 
 
 _WINDOWS: dict[str, Callable[[ReceptiveField, tuple[Any, ...]], ReceptiveField]] = {
@@ -113,6 +122,9 @@ _WINDOWS: dict[str, Callable[[ReceptiveField, tuple[Any, ...]], ReceptiveField]]
     "mkldnn_convolution": lambda f, a: _convolution(f, (*a[:3], a[4], a[3], a[5], False)),
     "max_pool2d_with_indices": _max_pooling,
     "avg_pool2d": _pooling,
+    "constant_pad_nd": _padding,
+    "reflection_pad2d": _padding,
+    "replication_pad2d": _padding,
 }
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from interp.core.capture import describe, hooked, quiet, tensor_of
-from interp.core.layout import ChannelsLast, Layout, Maps, Tokens, infer
+from interp.core.layout import ChannelsLast, Layout, Maps, infer
 from interp.core.model import Layer, Model, ModelSpec
 from interp.core.receptive import FieldTracker
 from interp.errors import Unsupported
@@ -19,12 +19,14 @@ BATCH = 2
 
 
 def model(module: nn.Module, spec: ModelSpec, preprocess: Preprocess) -> Model:
-    """Trace ``module`` with images of its own size and return it as a `Model`; the module itself is left as it was.
+    """Trace ``module`` with images of its own size and return its `Model`; the module is left as it was.
 
     Raises Unsupported where the forward fails or returns no class scores.
     """
     if isinstance(module, torch.jit.ScriptModule):
-        raise Unsupported(f"'{spec.reference}' is a scripted module, whose layers cannot be hooked: give the Python module it was made from")
+        raise Unsupported(
+            f"'{spec.reference}' is a scripted module, whose layers cannot be hooked: give the Python module it was made from"
+        )
     tracer = _Tracer(module, preprocess)
     result = tracer.run(spec.reference)
     silent = [n for n, _ in module.named_modules() if n and n not in tracer.calls]
@@ -40,7 +42,7 @@ class _Tracer:
         self.channels = len(preprocess.mean)
         self.calls: dict[str, int] = {}
         self.seen: dict[str, Layer] = {}
-        self.grids: list[tuple[int, int]] = []
+        self.grids: list[tuple[int, int]] = [preprocess.size]
         self.before: Layout | None = None
         self.tracker: FieldTracker | None = None
 
@@ -59,6 +61,8 @@ class _Tracer:
         result = tensor_of(output)
         if result is None:
             raise Unsupported(f"'{reference}' returns {describe(output)}, not one tensor of class scores")
+        if result.ndim < 2 or result.shape[0] != BATCH:
+            raise Unsupported(f"'{reference}' returns a tensor of shape {tuple(result.shape)} for {BATCH} images, not class scores of each")
         return result
 
     def fired(self, name: str, output: Any) -> None:
@@ -88,7 +92,6 @@ class _Tracer:
         # Moved to the end at each call: the order of the layers is that of their last firing.
         self.seen.pop(name, None)
         self.seen[name] = Layer(name, kind, shape, self.calls[name], layout, parameters, field, leaf, problem)
-
 
     def _remember(self, layout: Layout | None, shape: tuple[int, ...]) -> None:
         if layout is None:

@@ -20,7 +20,8 @@ class ConvBlock(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.bn(self.conv(x)))
+        output: Tensor = self.relu(self.bn(self.conv(x)))
+        return output
 
 
 class EmbeddedNet(nn.Module):
