@@ -1,0 +1,130 @@
+"""What is optimized: tensors from which an image is computed, always [0, 1] RGB.
+
+Fourier coefficients scaled by 1/frequency in decorrelated colours make gradient ascent favour natural
+spectra and colours (Olah, Mordvintsev & Schubert 2017, "Preconditioning and Parameterization"). Numbers
+are lucid's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.errors import InterpError
+
+# The square root of the covariance of ImageNet's pixel colours, divided by its largest column norm (lucid).
+_COLOUR_SVD_SQRT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+# Lucid divides its image by 4 before the sigmoid, so that the start is near grey.
+_CONTRAST = 0.25
+# Values are kept this far from 0 and 1 where the sigmoid is inverted.
+_EDGE = 1e-4
+
+
+class ImageParam(ABC):
+    """A way to write images as free tensors. All tensors have one entry per image first, so images never mix."""
+
+    @abstractmethod
+    def start(self, size: tuple[int, int], generators: Sequence[torch.Generator], device: torch.device | str) -> list[Tensor]:
+        """Leaf tensors of one random near-grey image per generator; ``size`` = (rows, cols) in pixels."""
+
+    @abstractmethod
+    def image(self, tensors: Sequence[Tensor], size: tuple[int, int]) -> Float[Tensor, "n 3 h w"]:
+        """The images, in [0, 1], differentiable in ``tensors``."""
+
+    @abstractmethod
+    def of(self, images: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
+        """Leaf tensors whose images are ``images`` ([0, 1]; values within 1e-4 of black or white are moved by that much)."""
+
+
+@dataclass(frozen=True)
+class Pixels(ImageParam):
+    """Independent pixels, normal with standard deviation ``sd`` before the sigmoid; in decorrelated colours or RGB."""
+
+    decorrelated: bool = True
+    sd: float = 0.01
+
+    def __post_init__(self) -> None:
+        _check_sd(self.sd)
+
+    def start(self, size: tuple[int, int], generators: Sequence[torch.Generator], device: torch.device | str) -> list[Tensor]:
+        return [_normal((3, *size), generators, self.sd, device)]
+
+    def image(self, tensors: Sequence[Tensor], size: tuple[int, int]) -> Float[Tensor, "n 3 h w"]:
+        return _to_rgb(tensors[0], self.decorrelated)
+
+    def of(self, images: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
+        return [_from_rgb(images, self.decorrelated).detach().requires_grad_()]
+
+
+@dataclass(frozen=True)
+class Fourier(ImageParam):
+    """The image's spectrum (real FFT), each coefficient scaled by 1 / frequency ** ``decay`` and drawn with ``sd``.
+
+    A larger ``decay`` gives smoother images; 0 is white noise. Frequencies are in cycles per pixel and never
+    taken as lower than one cycle per longer side.
+    """
+
+    decorrelated: bool = True
+    decay: float = 1.0
+    sd: float = 0.01
+
+    def __post_init__(self) -> None:
+        _check_sd(self.sd)
+        if not 0 <= self.decay < 10:
+            raise InterpError(f"the `decay` of Fourier is {self.decay}: give the exponent of 1/frequency, from 0 to 10, such as 1")
+
+    def start(self, size: tuple[int, int], generators: Sequence[torch.Generator], device: torch.device | str) -> list[Tensor]:
+        return [_normal((3, size[0], size[1] // 2 + 1, 2), generators, self.sd, device)]
+
+    def image(self, tensors: Sequence[Tensor], size: tuple[int, int]) -> Float[Tensor, "n 3 h w"]:
+        spectrum = torch.view_as_complex(tensors[0]) * self._scale(size, tensors[0])
+        return _to_rgb(torch.fft.irfft2(spectrum, s=size, norm="ortho") * _CONTRAST, self.decorrelated)
+
+    def of(self, images: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
+        size = (images.shape[2], images.shape[3])
+        spectrum = torch.fft.rfft2(_from_rgb(images, self.decorrelated) / _CONTRAST, norm="ortho") / self._scale(size, images)
+        return [torch.view_as_real(spectrum).contiguous().detach().requires_grad_()]
+
+    def _scale(self, size: tuple[int, int], like: Tensor) -> Float[Tensor, "h half"]:
+        rows = torch.fft.fftfreq(size[0], device=like.device, dtype=like.dtype)
+        cols = torch.fft.rfftfreq(size[1], device=like.device, dtype=like.dtype)
+        lowest = 1 / max(size)
+        return torch.pow(torch.hypot(rows[:, None], cols[None]).clamp_min(lowest), torch.full_like(rows[:1], -self.decay))
+
+
+def colour_matrix(like: Tensor) -> Float[Tensor, "3 3"]:
+    """RGB = matrix @ decorrelated colour; the longest column has norm 1 (lucid's ``color_correlation_normalized``)."""
+    matrix = torch.tensor(_COLOUR_SVD_SQRT, dtype=like.dtype, device=like.device)
+    normed: Tensor = matrix / matrix.norm(dim=0).max()
+    return normed
+
+
+def _to_rgb(values: Float[Tensor, "n 3 h w"], decorrelated: bool) -> Float[Tensor, "n 3 h w"]:
+    return torch.sigmoid(_coloured(values, colour_matrix(values)) if decorrelated else values)
+
+
+def _from_rgb(images: Float[Tensor, "n 3 h w"], decorrelated: bool) -> Float[Tensor, "n 3 h w"]:
+    values = torch.logit(images, _EDGE)
+    return _coloured(values, torch.linalg.inv(colour_matrix(values))) if decorrelated else values
+
+
+def _coloured(values: Float[Tensor, "n 3 h w"], matrix: Float[Tensor, "3 3"]) -> Float[Tensor, "n 3 h w"]:
+    return (matrix @ values.flatten(2)).view_as(values)
+
+
+def _normal(shape: tuple[int, ...], generators: Sequence[torch.Generator], sd: float, device: torch.device | str) -> Tensor:
+    """Drawn on the CPU whatever the device, one generator per image."""
+    return torch.stack([torch.randn(shape, generator=g) * sd for g in generators]).to(device).requires_grad_()
+
+
+def _check_sd(sd: float) -> None:
+    if not 0 < sd < 100:
+        raise InterpError(f"the `sd` of an image parametrization is {sd}: give the standard deviation of the random start, such as 0.01")
+
+
+FOURIER = Fourier()
