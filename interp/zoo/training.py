@@ -6,15 +6,20 @@ interrupted and resumed sees what an uninterrupted one would have seen.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from interp.core.rng import generator
+from interp.zoo.muon import Muon
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -28,16 +33,16 @@ class Schedule:
     for a fraction of the cost (progressive resizing).
     """
 
-    epochs: float = 14.0
-    batch: int = 128
-    rate: float = 0.02
+    epochs: float = 30.0
+    batch: int = 200
+    rate: float = 0.025
     stem_rate: float = 0.1
     weight_decay: float = 5e-4
     smoothing: float = 0.1
     hold: float = 0.35
     warmup: float = 0.02
-    average: float = 0.998
-    sizes: tuple[tuple[float, int], ...] = ((0.2, 32), (0.5, 48), (0.3, 64))
+    average: float = 0.99
+    sizes: tuple[tuple[float, int], ...] = ((0.35, 32), (0.53, 48), (0.12, 64))
     smallest_crop: float = 0.35
 
     def factor(self, progress: float) -> float:
@@ -53,51 +58,6 @@ class Schedule:
             if progress < reached:
                 return pixels
         return self.sizes[-1][1]
-
-
-class Muon(torch.optim.Optimizer):
-    """SGD with momentum whose step is orthogonalized (Jordan et al. 2024) and scaled to the weight's own norm.
-
-    For convolutions followed by BatchNorm, whose scale is free: each weight is kept at its initial norm,
-    so ``lr`` is the share of that norm moved per step.
-    """
-
-    def __init__(self, params: list[nn.Parameter], lr: float, momentum: float = 0.9) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    state["buffer"] = torch.zeros_like(p)
-                    state["norm"] = p.norm()
-                state["buffer"].lerp_(p.grad, 1 - group["momentum"])
-                update = orthogonalize(p.grad.lerp(state["buffer"], group["momentum"]).flatten(1))
-                p.sub_(update.view_as(p), alpha=float(group["lr"] * state["norm"] / update.norm()))
-                p.mul_(state["norm"] / p.norm())
-
-
-def orthogonalize(matrix: Tensor, steps: int = 4) -> Tensor:
-    """Nearest semi-orthogonal matrix, roughly: the quintic Newton-Schulz iteration of Muon (Jordan et al. 2024)."""
-    a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix / (matrix.norm() + 1e-7)
-    if x.shape[0] > x.shape[1]:
-        x = x.T
-    for _ in range(steps):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x if x.shape == matrix.shape else x.T
-
-
-def generator(*names: int) -> torch.Generator:
-    value = 0
-    for name in names:
-        value = (value * 1_000_003 + name + 1) % (2**63 - 1)
-    return torch.Generator().manual_seed(value)
 
 
 def augmented(images: Tensor, size: int, smallest: float, rng: torch.Generator) -> Tensor:
@@ -128,15 +88,12 @@ def normalized(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def accuracy(net: nn.Module, images: Tensor, labels: Tensor, size: int | None = None, batch: int = 250) -> tuple[float, float]:
+def accuracy(net: nn.Module, images: Tensor, labels: Tensor, device: torch.device, batch: int = 250) -> tuple[float, float]:
     """Top-1 and top-5 accuracy in [0, 1] of ``net`` (put in eval mode) on uint8 images (N, 3, H, W)."""
     net.eval()
     first = fifth = 0
     for start in range(0, len(images), batch):
-        x = normalized(images[start : start + batch])
-        if size is not None and size != x.shape[-1]:
-            x = F.interpolate(x, size=(size, size), mode="bilinear", antialias=True)
-        best = net(x).topk(5, dim=1).indices
+        best = net(normalized(images[start : start + batch].to(device))).topk(5, dim=1).indices.cpu()
         hits = best == labels[start : start + batch, None]
         first += int(hits[:, 0].sum())
         fifth += int(hits.any(1).sum())
@@ -144,8 +101,10 @@ def accuracy(net: nn.Module, images: Tensor, labels: Tensor, size: int | None = 
 
 
 @dataclass(frozen=True)
-class Progress:
-    step: int
+class Step:
+    """One step done, of how many, with the loss on its batch."""
+
+    done: int
     steps: int
     loss: float
     size: int
@@ -159,18 +118,14 @@ class Trainer:
         self.schedule, self.seed, self.device = schedule, seed, device
         self.images, self.labels = images, labels
         self.net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.mean_net = torch.optim.swa_utils.AveragedModel(
-            self.net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(schedule.average), use_buffers=True
-        )
+        self.averaged = copy.deepcopy(self.net)
         matrices = [p for n, p in net.named_parameters() if p.ndim == 4 and not n.startswith("stem")]
         others = [p for p in net.parameters() if all(p is not m for m in matrices)]
         decayed, free = [p for p in others if p.ndim > 1], [p for p in others if p.ndim == 1]
+        groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": free}]
         self.optimizers: list[torch.optim.Optimizer] = [
             Muon(matrices, lr=schedule.rate),
-            torch.optim.SGD(
-                [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": free}],
-                lr=schedule.stem_rate, momentum=0.9, nesterov=True,
-            ),
+            torch.optim.SGD(groups, lr=schedule.stem_rate, momentum=0.9, nesterov=True),
         ]
         self.step = 0
 
@@ -181,13 +136,18 @@ class Trainer:
     def indices(self, step: int) -> Tensor:
         per_epoch = len(self.images) // self.schedule.batch
         epoch, place = divmod(step, per_epoch)
-        order = torch.randperm(len(self.images), generator=generator(self.seed, 1, epoch))
+        order = torch.randperm(len(self.images), generator=generator(self.seed, "order", epoch))
         return order[place * self.schedule.batch : (place + 1) * self.schedule.batch]
 
     def train_step(self) -> float:
         progress = self.step / self.steps
         chosen = self.indices(self.step)
-        x = augmented(self.images[chosen].to(self.device), self.schedule.size(progress), self.schedule.smallest_crop, generator(self.seed, 2, self.step))
+        x = augmented(
+            self.images[chosen].to(self.device),
+            self.schedule.size(progress),
+            self.schedule.smallest_crop,
+            generator(self.seed, "augmentation", self.step),
+        )
         self.net.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=has_fast_bf16(self.device)):
             logits = self.net(x)
@@ -200,11 +160,19 @@ class Trainer:
                 group["lr"] = rate * self.schedule.factor(progress)
             optimizer.step()
         if self.step % 4 == 0:
-            self.mean_net.update_parameters(self.net)
+            self.average()
         self.step += 1
         return float(loss.detach())
 
-    def run(self, checkpoint: Path, on_step: Callable[[Progress], None], every: int = 200) -> None:
+    @torch.no_grad()
+    def average(self) -> None:
+        """Move the averaged weights and statistics, the ones to keep, towards those of the moment."""
+        moving = self.net.state_dict()
+        for name, kept in self.averaged.state_dict().items():
+            if kept.is_floating_point():
+                kept.lerp_(moving[name], 1 - self.schedule.average)
+
+    def run(self, checkpoint: Path, on_step: Callable[[Step], None], every: int = 200) -> None:
         """Train to the end; a checkpoint every ``every`` steps, from which a later call goes on."""
         if checkpoint.exists():
             self.restore(torch.load(checkpoint, map_location=self.device, weights_only=True))
@@ -212,7 +180,7 @@ class Trainer:
             start = time.perf_counter()
             loss = self.train_step()
             size = self.schedule.size(self.step / self.steps)
-            on_step(Progress(self.step, self.steps, loss, size, self.schedule.batch / (time.perf_counter() - start)))
+            on_step(Step(self.step, self.steps, loss, size, self.schedule.batch / (time.perf_counter() - start)))
             if self.step % every == 0 or self.step == self.steps:
                 partial = checkpoint.with_suffix(".partial")
                 torch.save(self.state(), partial)
@@ -220,14 +188,16 @@ class Trainer:
 
     def state(self) -> dict[str, object]:
         return {
-            "step": self.step, "net": self.net.state_dict(), "mean": self.mean_net.state_dict(),
+            "step": self.step,
+            "net": self.net.state_dict(),
+            "averaged": self.averaged.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers],
         }
 
     def restore(self, state: dict[str, object]) -> None:
         self.step = state["step"]  # type: ignore[assignment]
-        self.net.load_state_dict(state["net"])  # type: ignore[arg-type]
-        self.mean_net.load_state_dict(state["mean"])  # type: ignore[arg-type]
+        self.net.load_state_dict(state["net"])
+        self.averaged.load_state_dict(state["averaged"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):  # type: ignore[call-overload]
             optimizer.load_state_dict(saved)
 
