@@ -1,0 +1,59 @@
+"""The two things a laid-out figure is made of: boxes, and lines of text. All in inches.
+
+`x` grows to the right and `y` downwards from the figure's top-left corner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from interp.figures.text import BASELINE, Block, line_height
+
+INK, SOFT = "#000000", "#555555"
+
+
+@dataclass(frozen=True)
+class Box:
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of text. `x` is its left, centre or right; `y` its baseline.
+
+    An upright line reads from bottom to top: `x` is its left edge and `y` its middle. A boxed
+    line stands on white, to be read over a picture.
+    """
+
+    text: str
+    x: float
+    y: float
+    size: float
+    align: str = "left"
+    bold: bool = False
+    color: str = INK
+    upright: bool = False
+    boxed: bool = False
+
+
+def block_lines(block: Block, x: float, top: float, align: str = "left", color: str = INK, boxed: bool = False) -> Iterator[Line]:
+    """A block's lines, the first starting at `top`."""
+    for index, text in enumerate(block.lines):
+        baseline = top + index * line_height(block.size) + BASELINE * block.size / 72
+        yield Line(text, x, baseline, block.size, align, block.bold, color, boxed=boxed)
+
+
+def upright_lines(block: Block, left: float, middle: float, color: str = INK) -> Iterator[Line]:
+    """A block's lines turned by 90 degrees, the first one leftmost."""
+    for index, text in enumerate(block.lines):
+        yield Line(text, left + index * line_height(block.size), middle, block.size, color=color, upright=True)
+
+
+def number(value: float) -> str:
+    """Two significant digits, a true minus sign, no padded exponent."""
+    mantissa, _, exponent = f"{value:.2g}".partition("e")
+    return (f"{mantissa}e{int(exponent)}" if exponent else mantissa).replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,161 @@
+"""Is a run still what its manifest says? Every file and every array is hashed again.
+
+A check is a function of folder and manifest that yields problems, so that a floor above can add its own
+(rendering the figures again, which needs matplotlib) without this module knowing of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from interp.errors import BadFile, InterpError
+from interp.runs.manifest import ARRAYS, MANIFEST, ArrayEntry, Manifest, file_hash
+
+
+class Kind(Enum):
+    """What is wrong with a file or an array."""
+
+    MISSING = "missing"
+    CHANGED = "changed"
+    EXTRA = "extra"
+    ARRAY = "array"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One difference between a run and its manifest: a relative path or an array's name, and what was found."""
+
+    kind: Kind
+    name: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}: {self.name}: {self.detail}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `verify` found. `ok` when there is no problem at all."""
+
+    folder: Path
+    manifest: Manifest
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        return tuple(problem.name for problem in self.problems if problem.kind is kind)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return self.names(Kind.MISSING)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        return self.names(Kind.CHANGED)
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        return self.names(Kind.EXTRA)
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        return self.names(Kind.ARRAY)
+
+
+Check = Callable[[Path, Manifest], Iterable[Problem]]
+
+
+def check_files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
+    """Every listed file is there with its size and hash, and nothing else is. Links are not followed."""
+    found = set(_walk(folder))
+    for name, entry in sorted(manifest.files.items()):
+        path = folder / name
+        if name not in found:
+            yield Problem(Kind.MISSING, name, "listed in the manifest, not in the folder")
+            continue
+        if path.is_symlink() or not path.is_file():
+            yield Problem(Kind.CHANGED, name, "a link or a special file, where a plain file was written")
+            continue
+        try:
+            digest, size = file_hash(path)
+        except OSError as error:
+            yield Problem(Kind.CHANGED, name, f"cannot be read: {error.strerror}")
+            continue
+        if size != entry.bytes:
+            yield Problem(Kind.CHANGED, name, f"{size} bytes, {entry.bytes} were written")
+        elif digest != entry.sha256:
+            yield Problem(Kind.CHANGED, name, f"SHA-256 {digest[:12]}..., {entry.sha256[:12]}... was written")
+    for name in sorted(found - manifest.files.keys() - {MANIFEST}):
+        yield Problem(Kind.EXTRA, name, "in the folder, not listed in the manifest")
+
+
+def check_arrays(folder: Path, manifest: Manifest) -> Iterator[Problem]:
+    """Every array has its dtype, shape and bytes, read one at a time; also where the file's own hash was forged."""
+    path = folder / ARRAYS
+    if not path.is_file() or path.is_symlink():
+        for name in sorted(manifest.arrays):
+            yield Problem(Kind.ARRAY, name, f"there is no {ARRAYS}")
+        return
+    try:
+        with safe_open(path, framework="numpy") as file:
+            stored = set(file.keys())
+            for name, entry in sorted(manifest.arrays.items()):
+                if name not in stored:
+                    yield Problem(Kind.ARRAY, name, f"listed in the manifest, not in {ARRAYS}")
+                    continue
+                found = ArrayEntry.of(file.get_tensor(name))
+                if found != entry:
+                    yield Problem(Kind.ARRAY, name, _difference(found, entry))
+            for name in sorted(stored - manifest.arrays.keys()):
+                yield Problem(Kind.ARRAY, name, f"in {ARRAYS}, not listed in the manifest")
+    except (SafetensorError, InterpError, OSError, TypeError, ValueError) as error:
+        yield Problem(Kind.ARRAY, ARRAYS, f"its arrays cannot be read: {error}")
+
+
+def _difference(found: ArrayEntry, entry: ArrayEntry) -> str:
+    if (found.dtype, found.shape) != (entry.dtype, entry.shape):
+        return f"{found.dtype} {list(found.shape)}, {entry.dtype} {list(entry.shape)} was written"
+    return f"other values of the same {entry.dtype} {list(entry.shape)}"
+
+
+CHECKS: tuple[Check, ...] = (check_files, check_arrays)
+
+
+def verify(folder: Path, checks: Sequence[Check] = CHECKS) -> Report:
+    """Compare the run in `folder` with its manifest.
+
+    InterpError if there is no manifest, or if it is damaged or names a file outside of the folder; every
+    other difference is in the report.
+    """
+    manifest = Manifest.read(folder)
+    return Report(folder, manifest, tuple(problem for check in checks for problem in check(folder, manifest)))
+
+
+def find(folder: Path) -> tuple[Path, ...]:
+    """The runs at or below `folder`, sorted; hidden folders (runs being made) and links are not entered."""
+    if not folder.is_dir():
+        raise BadFile(f"`{folder}` is not a folder; runs are looked for in folders such as `results`")
+    runs = []
+    for base, folders, files in os.walk(folder):
+        if MANIFEST in files:
+            runs.append(Path(base))
+            folders.clear()
+        folders[:] = [name for name in folders if not name.startswith(".")]
+    return tuple(sorted(runs))
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    """Every file below `folder`, links to folders included, as relative paths with `/`."""
+    for base, folders, files in os.walk(folder):
+        links = [name for name in folders if (Path(base) / name).is_symlink()]
+        for name in (*files, *links):
+            yield (Path(base) / name).relative_to(folder).as_posix()

@@ -1,0 +1,190 @@
+"""A page as data, and the one function that makes HTML of it.
+
+The page loads nothing but the pictures beside it: its style is inside, it has no script, and a
+Content-Security-Policy forbids both scripts and remote loads. All text is escaped; a class name, a file
+name or a caption from anywhere stays text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from interp.errors import BadFile, InterpError
+from interp.runs.manifest import ARRAYS, MANIFEST, METRICS, Manifest
+from interp.runs.plain import relative_path
+
+WIDE = 704
+"""Pictures at least this wide (CSS pixels) keep it on small screens and scroll in their box."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of a table of facts."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to a file beside the page; `file` is a relative path, not a URL: it is quoted when rendered."""
+
+    text: str
+    file: str
+
+    def __post_init__(self) -> None:
+        _beside(self.file, "link")
+
+    @property
+    def href(self) -> str:
+        return quote(self.file)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture beside the page. `alt` says what is seen, `caption` what it means.
+
+    `width` and `height` (pixels, both or none) let the page keep its place while the picture loads.
+    """
+
+    file: str
+    alt: str
+    caption: str
+    links: tuple[Link, ...] = ()
+    width: int | None = None
+    height: int | None = None
+
+    def __post_init__(self) -> None:
+        _beside(self.file, "picture")
+        if not self.alt.strip():
+            raise InterpError(f"the picture `{self.file}` has no `alt` text; say in a few words what is seen in it")
+        if (self.width is None) != (self.height is None):
+            raise InterpError(f"the picture `{self.file}` has one of `width` and `height`; give both or none")
+        if self.width is not None and self.height is not None and min(self.width, self.height) < 1:
+            raise InterpError(f"the picture `{self.file}` is {self.width} x {self.height}; sizes are positive")
+
+    @property
+    def href(self) -> str:
+        return quote(self.file)
+
+    @property
+    def span(self) -> str:
+        """How the page places it: `wide` has a row and scrolls on small screens, `full` has a row, `part` shares one."""
+        if self.width is None:
+            return "full"
+        if self.width < WIDE:
+            return "part"
+        return "wide"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: paragraphs (separated by an empty line in `text`), a table of numbers, pictures."""
+
+    title: str
+    text: str = ""
+    pictures: tuple[Picture, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+    @property
+    def paragraphs(self) -> tuple[str, ...]:
+        return _paragraphs(self.text)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole page. `facts` say what was looked at and how, `links` lead to the files, `footer` closes it."""
+
+    title: str
+    lead: str
+    facts: tuple[Fact, ...] = ()
+    sections: tuple[Section, ...] = ()
+    links: tuple[Link, ...] = ()
+    footer: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.title.strip():
+            raise InterpError("the page has no `title`; name what it shows")
+
+    @property
+    def paragraphs(self) -> tuple[str, ...]:
+        return _paragraphs(self.lead)
+
+
+def render(page: Page) -> str:
+    """The page as one HTML document, to be written as UTF-8 `index.html` in the folder its paths refer to."""
+    return _template().render(page=page, style=Markup(_style()), policy=_policy())
+
+
+def manifest_facts(manifest: Manifest) -> tuple[Fact, ...]:
+    """What a reader must know of a run before its pictures: model, weights, inputs, seed, versions, commit."""
+    facts = [Fact("Experiment", manifest.experiment)]
+    if manifest.model is not None:
+        model = manifest.model
+        facts += [
+            Fact("Model", f"{model.reference}, {model.parameters:,} parameters"),
+            Fact("Weights", f"{model.weights}, SHA-256 {model.weights_sha256}"),
+        ]
+    facts += [Fact("Input", f"{item.name}, SHA-256 {item.sha256}") for item in manifest.inputs[:4]]
+    if len(manifest.inputs) > 4:
+        facts.append(Fact("Input", f"and {len(manifest.inputs) - 4} more, listed in {MANIFEST}"))
+    facts.append(Fact("Seed", str(manifest.seed)))
+    facts.append(Fact("Command", " ".join(manifest.command)))
+    facts.append(Fact("Versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())))
+    facts.append(Fact("Device", f"{manifest.device}, {manifest.threads} threads, {manifest.platform}"))
+    if manifest.commit is not None:
+        changed = ", with uncommitted changes" if manifest.commit.dirty else ""
+        facts.append(Fact("Commit", manifest.commit.hash + changed))
+    facts.append(Fact("Made", manifest.created))
+    return tuple(facts)
+
+
+def run_links(*, arrays: bool = True, metrics: bool = True) -> tuple[Link, ...]:
+    """Links to the files every run has: its manifest, and its arrays and metrics where there are any."""
+    links = [Link("Arrays (safetensors)", ARRAYS)] if arrays else []
+    links += [Link("Metrics (JSON)", METRICS)] if metrics else []
+    return (*links, Link("Manifest (JSON)", MANIFEST))
+
+
+def _beside(file: str, what: str) -> None:
+    try:
+        relative_path(file, what)
+    except InterpError as error:
+        raise BadFile(f"a page leads only to files beside it: {error}") from None
+
+
+def _paragraphs(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split("\n\n") if part.strip())
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("interp.site"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.html")
+
+
+@cache
+def _style() -> str:
+    return files("interp.site").joinpath("static", "page.css").read_text(encoding="utf-8")
+
+
+@cache
+def _policy() -> str:
+    # `file:` is for a page opened from disk, where browsers differ on what 'self' means.
+    digest = base64.b64encode(hashlib.sha256(_style().encode("utf-8")).digest()).decode("ascii")
+    return f"default-src 'none'; img-src 'self' file:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
