@@ -1,0 +1,76 @@
+"""What did training do to the first layer?
+
+A first layer is the only one whose weights are pictures. Trained on photographs, filters turn into edges,
+gratings and colour blobs (Krizhevsky et al. 2012); drawn at random, they are noise. This figure shows both, and
+the number beside it, Moran's I of the kernel planes, is the correlation of neighbouring weights: near zero for
+noise, and high where a filter is smooth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from interp import kernels, zoo
+from interp.cli import experiment
+from interp.cli.publish import publish
+from interp.comparisons import kernels as kernel_figures
+from interp.core.depth import kernel_layer
+from interp.core.model import Model
+from interp.figures import Grid
+from interp.report.product import Figure, Product, Tick
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which network's first layer, against random weights drawn from which seed."""
+
+    model: str = "embedded"
+    weights: Path | None = None
+    seed: int = 0
+    out: Path | None = None
+
+
+def neighbour_correlation(weights: np.ndarray) -> np.ndarray:
+    """Moran's I of each filter (Moran 1950), planes centred: (out, in, rows, cols) -> (out,), in [-1, 1]."""
+    centred = weights - weights.mean(axis=(2, 3), keepdims=True)
+    across = (centred[..., :, 1:] * centred[..., :, :-1]).sum(axis=(1, 2, 3))
+    down = (centred[..., 1:, :] * centred[..., :-1, :]).sum(axis=(1, 2, 3))
+    _, inputs, rows, cols = weights.shape
+    pairs = inputs * (rows * (cols - 1) + (rows - 1) * cols)
+    places = inputs * rows * cols
+    result: np.ndarray = (across + down) / pairs / ((centred**2).sum(axis=(1, 2, 3)) / places)
+    return result
+
+
+def main(config: Config) -> None:
+    def make(model: Model, _photos: object, tick: Tick) -> Product:
+        untrained = zoo.load(config.model, random_weights=True, seed=config.seed)
+        layer = kernel_layer(model, model.layers[0].name).name
+        both = {"trained": kernels.of(model, layer), "random": kernels.of(untrained, layer)}
+        numbers = {name: float(np.median(neighbour_correlation(k.weights))) for name, k in both.items()}
+        panels = tuple(kernel_figures.panel(k) for k in both.values())
+        headers = tuple(f"{name} weights, median Moran's I {numbers[name]:.2f}" for name in both)
+        grid = Grid((panels,), (), headers, f"First layer of {config.model}", panel_size=3.2)
+        caption = "All filters of the first layer, trained and freshly initialized, each side on one scale with grey for zero."
+        figure = Figure("first_layer", grid, "First-layer filters, trained beside random", caption, "Trained against random")
+        arrays = {f"kernels/{name}": k.weights for name, k in both.items()}
+        return Product(
+            "What did training do to the first layer?", str(__doc__).split("\n\n", 1)[1], [figure], arrays, {"moran_i_median": numbers}
+        )
+
+    publish(
+        "first_layer_kernels",
+        config,
+        lambda: zoo.load(config.model, weights=config.weights),
+        make,
+        reference=config.model,
+        seed=config.seed,
+        out=config.out,
+    )
+
+
+if __name__ == "__main__":
+    experiment(Config, main)

@@ -1,0 +1,263 @@
+"""The commands, each a frozen dataclass whose fields are its options and its manifest entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from interp.cli.options import Images, ModelName, ModelOptions, SaveOptions, Words, layers_of, photos, target_of
+from interp.cli.publish import Make, publish
+
+if TYPE_CHECKING:
+    from interp.core.model import Model
+    from interp.featurevis import AscentConfig
+    from interp.images import Photo
+    from interp.report.product import Product, Tick
+
+OneModel = Annotated[ModelOptions, tyro.conf.arg(name="")]
+Saving = Annotated[SaveOptions, tyro.conf.arg(name="")]
+Share = Literal["channel", "layer", "shared"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Look inside a network across its layers: kernels, activations, optimized images and Grad-CAM, with a page."""
+
+    model: ModelName = "embedded"
+    images: Images = ()
+    layers: Words = ()
+    """Layers or globs such as 'layer[1-4].*.conv2'; about six over the depth if none are named."""
+    units: Words = ()
+    """Units to optimize images for, such as 'layer4:0-3'; the strongest on the photographs if none are named."""
+    target: str | None = None
+    """Class (name or number) or unit that Grad-CAM explains; the top prediction if not given."""
+    steps: int = 128
+    """Steps of gradient ascent per optimized image."""
+    loading: OneModel = field(default_factory=ModelOptions)
+    saving: Saving = field(default_factory=SaveOptions)
+
+    def run(self) -> None:
+        def make(model: Model, pictures: list[Photo], tick: Tick) -> Product:
+            from interp.report.whole import Settings, report
+
+            units = tuple(model.units(self.units)) if self.units else ()
+            settings = Settings(self.layers, units, target_of(model, self.target), ascent(model, self.steps), self.loading.seed)
+            return report(model, pictures, settings, tick)
+
+        _check_steps(self.steps)
+        _publish("report", self, make, photos(self.images))
+
+
+@dataclass(frozen=True)
+class Layers:
+    """List the layers of a network: kind, output shape, parameters, receptive field, stride, layout, calls."""
+
+    model: ModelName = "embedded"
+    pattern: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GLOB")] = "*"
+    """Only layers whose names match."""
+
+    def run(self) -> None:
+        from interp.cli.table import layer_table
+
+        # The layers are the same whatever the weights, so none are fetched.
+        layer_table(ModelOptions(random_weights=True).load(self.model), self.pattern)
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Draw the kernels of layers: first layers as colour pictures, deeper ones as output x input grids."""
+
+    model: ModelName = "embedded"
+    layers: Words = ()
+    """Layers or globs; the first six with kernels if none are named."""
+    order: Literal["index", "norm"] = "index"
+    """Order of the filters."""
+    scale: Literal["shared", "filter"] = "shared"
+    """One scale for all filters of a layer, or each its own."""
+    count: int = 64
+    """At most so many filters per layer."""
+    loading: OneModel = field(default_factory=ModelOptions)
+    saving: Saving = field(default_factory=SaveOptions)
+
+    def run(self) -> None:
+        def make(model: Model, pictures: list[Photo], tick: Tick) -> Product:
+            from interp.kernels import Order, Scale
+            from interp.report.compose import KernelOptions, kernel_layers, of_kernels
+
+            names = [layer.name for layer in model.select(self.layers)] if self.layers else kernel_layers(model)[:6]
+            return of_kernels(model, names, KernelOptions(Order(self.order), Scale(self.scale), self.count))
+
+        _at_least(1, self.count, "--count")
+        _publish("kernels", self, make, [])
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Draw what layers answer to photographs: the mean map and the strongest channels of each."""
+
+    model: ModelName = "embedded"
+    images: Images = ()
+    layers: Words = ()
+    """Layers or globs; about six over the depth if none are named."""
+    units: Words = ()
+    """Channels to show, such as 'layer1:0-7'; the strongest of each photograph if none are named."""
+    count: int = 4
+    """How many of the strongest channels."""
+    rank: Literal["max", "mean"] = "max"
+    """What makes a channel strong."""
+    scale: Share = "channel"
+    """What shares a colour scale."""
+    loading: OneModel = field(default_factory=ModelOptions)
+    saving: Saving = field(default_factory=SaveOptions)
+
+    def run(self) -> None:
+        def make(model: Model, pictures: list[Photo], tick: Tick) -> Product:
+            from interp.activations import Rank
+            from interp.comparisons.scaling import ScaleBy
+            from interp.report.compose import ActivationOptions, of_activations
+
+            units = model.units(self.units) if self.units else []
+            named = {unit.layer for unit in units}
+            names = layers_of(model, self.layers) if self.layers or not units else [la.name for la in model.layers if la.name in named]
+            return of_activations(model, pictures, names, ActivationOptions(self.count, Rank(self.rank), ScaleBy(self.scale)), units)
+
+        _at_least(1, self.count, "--count")
+        _publish("activations", self, make, photos(self.images))
+
+
+@dataclass(frozen=True)
+class Visualize:
+    """Optimize images that excite units most (activation maximization)."""
+
+    units: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="UNIT")]
+    """Units such as 'stage3.block1:0-5', 'fc:281' or 'layer4:7@3,3'."""
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "embedded"
+    """embedded, resnet50, timm/NAME, or path/to/net.py:factory."""
+    steps: int = 256
+    """Steps of gradient ascent."""
+    size: int | None = None
+    """Side of the images in pixels; chosen for the model if not given."""
+    param: Literal["fourier", "pixels"] = "fourier"
+    """What is optimized: a spectrum or pixels, both in decorrelated colour."""
+    transform: Literal["standard", "none"] = "standard"
+    """Random jitter, scale and rotation before each step, or nothing."""
+    total_variation: float = 0.0
+    l2: float = 0.0
+    l1: float = 0.0
+    loading: OneModel = field(default_factory=ModelOptions)
+    saving: Saving = field(default_factory=SaveOptions)
+
+    def run(self) -> None:
+        def make(model: Model, pictures: list[Photo], tick: Tick) -> Product:
+            from dataclasses import replace
+
+            from interp.featurevis import NONE, STANDARD, Fourier, Pixels
+            from interp.report.compose import of_features
+
+            config = replace(
+                ascent(model, self.steps, self.size),
+                param=Fourier() if self.param == "fourier" else Pixels(),
+                transform=STANDARD if self.transform == "standard" else NONE,
+                total_variation=self.total_variation,
+                l2=self.l2,
+                l1=self.l1,
+            )
+            return of_features(model, model.units(self.units), config, self.loading.seed, tick)
+
+        _check_steps(self.steps)
+        if self.size is not None:
+            _at_least(8, self.size, "--size")
+        _publish("visualize", self, make, [])
+
+
+@dataclass(frozen=True)
+class Gradcam:
+    """Lay Grad-CAM of a class, or of any unit, over photographs, at several layers by one backward pass."""
+
+    model: ModelName = "embedded"
+    images: Images = ()
+    layers: Words = ()
+    """Layers or globs; about six over the depth if none are named."""
+    target: str | None = None
+    """Class (name or number) or unit; the top prediction if not given."""
+    scale: Share = "channel"
+    """channel: each map divided by its own largest magnitude; layer, shared: raw units."""
+    loading: OneModel = field(default_factory=ModelOptions)
+    saving: Saving = field(default_factory=SaveOptions)
+
+    def run(self) -> None:
+        def make(model: Model, pictures: list[Photo], tick: Tick) -> Product:
+            from interp.comparisons.scaling import ScaleBy
+            from interp.core.unit import Unit
+            from interp.report.compose import explainable, of_gradcam
+
+            target = target_of(model, self.target)
+            names = layers_of(model, self.layers)
+            if not self.layers:
+                names = explainable(model, names, target or Unit(model.output, 0))
+            return of_gradcam(model, pictures, names, target, ScaleBy(self.scale))
+
+        _publish("gradcam", self, make, photos(self.images))
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Check every file and array of runs against their manifests."""
+
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")] = Path("results")
+
+    def run(self) -> None:
+        from interp.cli.table import verify_table
+
+        verify_table(self.folder)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "report": Report,
+    "layers": Layers,
+    "kernels": Kernels,
+    "activations": Activations,
+    "visualize": Visualize,
+    "gradcam": Gradcam,
+    "verify": Verify,
+}
+
+
+def ascent(model: Model, steps: int, size: int | None = None) -> AscentConfig:
+    """Gradient ascent at the size asked for, or at one that suits the model."""
+    from interp.featurevis import AscentConfig
+    from interp.report.compose import suitable_size
+
+    return AscentConfig(steps=steps, size=(size, size) if size is not None else suitable_size(model))
+
+
+Command = Report | Kernels | Activations | Visualize | Gradcam
+
+
+def _publish(name: str, command: Command, make: Make, pictures: list[Photo]) -> None:
+    loading = command.loading
+    publish(
+        name,
+        command,
+        lambda: loading.load(command.model),
+        make,
+        reference=command.model,
+        seed=loading.seed,
+        out=command.saving.out,
+        pictures=pictures,
+    )
+
+
+def _check_steps(steps: int) -> None:
+    _at_least(1, steps, "--steps")
+
+
+def _at_least(least: int, value: int, option: str) -> None:
+    from interp.errors import InterpError
+
+    if value < least:
+        raise InterpError(f"{option} {value} is too small: give {least} or more")

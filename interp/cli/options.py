@@ -1,0 +1,82 @@
+"""Options that several commands share, as frozen dataclasses: what is typed is what the manifest records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from interp.core.model import Model
+    from interp.core.unit import Unit
+    from interp.images import Photo
+
+ModelName = Annotated[
+    str,
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="MODEL", help="embedded, resnet50, resnet50@IMAGENET1K_V2, timm/NAME, or path/to/net.py:factory"),
+]
+Images = Annotated[
+    tuple[str, ...],
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="IMAGE", help="picture files, folders, or samples: cat, coffee, rocket, astronaut, motorcycle, hubble"),
+]
+Flag = tyro.conf.FlagCreatePairsOff[bool]
+Words = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
+
+DEFAULT_IMAGES = ("cat", "coffee", "rocket")
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which weights, on which device."""
+
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Weights file: .safetensors, or .pt/.pth read without unpickling code."""
+    random_weights: Flag = False
+    """Untrained weights, drawn from the seed."""
+    seed: int = 0
+    """Every random draw derives from it."""
+    device: str = "cpu"
+    """cpu, cuda, cuda:N, mps or auto."""
+
+    def load(self, reference: str) -> Model:
+        """The model; raises InterpError where it cannot be had."""
+        from interp import zoo
+        from interp.zoo.device import device
+
+        device(self.device)
+        return zoo.load(reference, weights=self.weights, random_weights=self.random_weights, seed=self.seed, device=self.device)
+
+
+@dataclass(frozen=True)
+class SaveOptions:
+    """Where the run is written."""
+
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of the run; must not exist yet. Default: results/<command>/<date>-<model>-<hash>."""
+
+
+def photos(references: tuple[str, ...]) -> list[Photo]:
+    """The photographs, each name once; the samples where none are named."""
+    from interp.images import load
+    from interp.report.compose import unique
+
+    return unique(load(references or DEFAULT_IMAGES))
+
+
+def layers_of(model: Model, patterns: tuple[str, ...]) -> list[str]:
+    """Layers named, or about six over the depth; each with maps."""
+    from interp.core.depth import spread
+
+    found = model.select(patterns) if patterns else spread(model)
+    for layer in found:
+        _ = layer.map_shape
+    return [layer.name for layer in found]
+
+
+def target_of(model: Model, target: str | None) -> Unit | None:
+    """The unit of a class given by name or number, or any unit."""
+    return None if target is None else model.class_unit(target)

@@ -1,0 +1,67 @@
+"""The photographs of a figure: what the model sees of each, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.core.model import Model
+from interp.core.unit import Unit
+from interp.images import Photo
+
+VIEW_ROWS = 224
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One photograph in front of a model: the part it sees, the unit asked about, and its prediction.
+
+    ``probability`` is the softmax of the predicted class, ``best`` its unit; ``unit`` is what Grad-CAM explains:
+    the prediction, unless a target was given.
+    """
+
+    name: str
+    view: Float[np.ndarray, "h w 3"]
+    unit: Unit
+    target: str
+    best: Unit
+    prediction: str
+    probability: float
+
+    @property
+    def label(self) -> str:
+        return f"{self.prediction} {self.probability:.0%}"
+
+
+@torch.no_grad()
+def subjects(model: Model, photos: Sequence[Photo], target: Unit | None = None) -> tuple[Float[Tensor, "n 3 h w"], list[Subject]]:
+    """The model's inputs for ``photos`` on its device, and a Subject each."""
+    images = model.preprocess(list(photos)).to(model.device)
+    logits = torch.cat([model(image[None]).flatten(1) for image in images])
+    found = []
+    for photo, row in zip(photos, logits, strict=True):
+        index = int(row.argmax())
+        best = Unit(model.output, index)
+        unit = target or best
+        found.append(
+            Subject(
+                photo.name,
+                model.preprocess.view(photo, VIEW_ROWS),
+                unit,
+                unit_name(model, unit),
+                best,
+                model.class_name(index),
+                float(row.softmax(0)[index]),
+            )
+        )
+    return images, found
+
+
+def unit_name(model: Model, unit: Unit) -> str:
+    """The class name of a unit of the last layer; the unit itself elsewhere."""
+    return model.class_name(unit.channel) if unit.layer == model.output and unit.at is None else str(unit)

@@ -1,0 +1,282 @@
+"""The products of the single missions: kernels, activations, optimized images, Grad-CAM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from interp import activations as acts
+from interp import featurevis, kernels
+from interp.activations import Activations, Rank
+from interp.attribution import gradcam
+from interp.comparisons import activations as activation_figures
+from interp.comparisons import features as feature_figures
+from interp.comparisons import gradcam as gradcam_figures
+from interp.comparisons import kernels as kernel_figures
+from interp.comparisons.scaling import ScaleBy
+from interp.comparisons.subjects import Subject, subjects, unit_name
+from interp.core.depth import has_kernel
+from interp.core.method import Heatmap
+from interp.core.model import Layer, Model
+from interp.core.unit import Unit
+from interp.errors import InterpError
+from interp.featurevis import AscentConfig, Feature
+from interp.images import Photo, uint8
+from interp.kernels import Kernels, Order
+from interp.kernels import Scale as KernelScale
+from interp.report.product import Figure, Product, Tick, silent
+
+KERNELS, ACTIVATIONS, FEATURES, GRADCAM = "Kernels", "Activations", "Optimized images", "Grad-CAM"
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class KernelOptions:
+    """Which filters, in which order, and whether filters share a scale."""
+
+    order: Order = Order.INDEX
+    scale: KernelScale = KernelScale.SHARED
+    count: int = 64
+
+
+def of_kernels(model: Model, layers: Sequence[str], options: KernelOptions = KernelOptions()) -> Product:
+    """Kernels of ``layers``, side by side."""
+    found = [kernels.of(model, layer) for layer in layers]
+    title = f"Kernels of {model.spec.reference}"
+    figure = Figure(
+        "kernels",
+        kernel_figures.figure(found, title, options.order, options.scale, options.count),
+        f"Filters of {', '.join(k.layer for k in found)}",
+        kernel_caption(options),
+        KERNELS,
+    )
+    norms = {k.layer: {"norm_mean": float(k.norms.mean()), "norm_max": float(k.norms.max()), "largest": float(k.limit)} for k in found}
+    return Product(title, lead(model, "The weights themselves."), [figure], kernel_arrays(found), {"kernels": norms})
+
+
+def kernel_caption(options: KernelOptions = KernelOptions()) -> str:
+    """What the kernel figure shows, in words."""
+    scale = "one scale per layer" if options.scale is KernelScale.SHARED else "each filter scaled to its own largest weight"
+    order = "in the order of the layer" if options.order is Order.INDEX else "by falling norm"
+    return (
+        f"Filters {order}. Filters on colour input are shown as pictures, grey standing for zero, {scale}; "
+        "deeper ones as output x input grids of single kernels on a diverging scale centred on zero."
+    )
+
+
+def kernel_arrays(found: Sequence[Kernels]) -> Arrays:
+    """The weights under their names in ``arrays.safetensors``."""
+    return {f"kernels/{k.layer}": k.weights for k in found}
+
+
+@dataclass(frozen=True)
+class ActivationOptions:
+    """How many channels per layer, ranked how, on which scale; or named channels per layer."""
+
+    count: int = 4
+    rank: Rank = Rank.MAX
+    scale: ScaleBy = ScaleBy.CHANNEL
+
+
+def of_activations(
+    model: Model,
+    photos: Sequence[Photo],
+    layers: Sequence[str],
+    options: ActivationOptions = ActivationOptions(),
+    units: Sequence[Unit] = (),
+) -> Product:
+    """Activations of each photograph at ``layers``: the mean map and the strongest channels, or the ``units`` named."""
+    images, people = subjects(model, photos)
+    channels: dict[str, list[int]] = {}
+    for unit in units:
+        channels.setdefault(unit.layer, []).append(unit.channel)
+    found = acts.of(model, images, list(layers))
+    figures, arrays = activation_figures_of(people, found, options, channels)
+    title = f"Activations of {model.spec.reference}"
+    return Product(title, lead(model, "What its layers answer to the photographs."), figures, arrays, {"zeros": zeros(found)})
+
+
+def activation_figures_of(
+    people: Sequence[Subject],
+    found: Mapping[str, Activations],
+    options: ActivationOptions = ActivationOptions(),
+    channels: Mapping[str, Sequence[int]] | None = None,
+) -> tuple[list[Figure], Arrays]:
+    """One figure per photograph, and the arrays behind it."""
+    figures, arrays = [], {}
+    how = {
+        ScaleBy.CHANNEL: "each on its own scale",
+        ScaleBy.LAYER: "one scale per layer and photograph",
+        ScaleBy.SHARED: "all on one scale",
+    }
+    for place, subject in enumerate(people):
+        grid = activation_figures.figure(subject, place, found, options.count, options.rank, options.scale, channels)
+        caption = (
+            f"'{subject.name}': the mean over all channels of each layer, then "
+            + ("the channels named" if channels else f"its {options.count} strongest channels by {options.rank.value}")
+            + f", {how[options.scale]}; the range of values stands below each map."
+        )
+        figures.append(
+            Figure(f"activations-{subject.name}", grid, f"Activation maps of {subject.name} across layers", caption, ACTIVATIONS)
+        )
+        for name, a in found.items():
+            shown = (channels or {}).get(name) or activation_figures.strongest(a, place, options.count, options.rank)
+            arrays[f"activations/{subject.name}/{name}/mean"] = np.asarray(a.mean_map(place))
+            arrays[f"activations/{subject.name}/{name}/channels"] = np.asarray(shown, dtype=np.int64)
+            arrays[f"activations/{subject.name}/{name}/maps"] = a.maps[place][list(shown)]
+    return figures, arrays
+
+
+def zeros(found: Mapping[str, Activations]) -> dict[str, object]:
+    """Per layer: the share of values that are exactly zero, and of channels that are zero everywhere."""
+    return {name: {"zero_values": float(a.zeros.mean()), "silent_channels": float((a.zeros == 1).mean())} for name, a in found.items()}
+
+
+def of_features(model: Model, units: Sequence[Unit], config: AscentConfig, seed: int, tick: Tick = silent) -> Product:
+    """Images optimized for ``units``, columns by layer."""
+    found = optimize(model, units, config, seed, tick)
+    layers: dict[str, list[Feature]] = {}
+    for unit, feature in zip(units, found, strict=True):
+        layers.setdefault(unit.layer, []).append(feature)
+    names = {str(u): unit_name(model, u) for u in units if u.layer == model.output}
+    title = f"Optimized images of {model.spec.reference}"
+    figure = Figure(
+        "features",
+        feature_figures.figure(layers, title, names),
+        f"Images that excite units of {', '.join(layers)}",
+        feature_caption(config),
+        FEATURES,
+    )
+    return Product(
+        title, lead(model, "What its units respond to most."), [figure], feature_arrays(units, found), {"features": scores(units, found)}
+    )
+
+
+def optimize(model: Model, units: Sequence[Unit], config: AscentConfig, seed: int, tick: Tick = silent) -> list[Feature]:
+    """`featurevis.visualize` with progress."""
+    if not units:
+        return []
+    return featurevis.visualize(model, units, config, seed, lambda done, total: tick("optimizing images", done, total))
+
+
+def suitable_size(model: Model) -> tuple[int, int] | None:
+    """A size for optimized images, large enough to show a pattern and small enough for a laptop; None for the model's own.
+
+    128 px for models of larger input, 1.5 times their own for models of smaller input, where the model takes another size.
+    """
+    own = max(model.preprocess.size)
+    side = 128 if own > 128 else own * 3 // 2
+    if side == own:
+        return None
+    probe = torch.full((1, len(model.preprocess.mean), side, side), 0.5, device=model.device)
+    try:
+        with torch.no_grad():
+            model(probe)
+    except InterpError:
+        return None
+    return (side, side)
+
+
+def feature_caption(config: AscentConfig) -> str:
+    """How the optimized images were made, in words."""
+    return (
+        f"Each image was optimized from noise for {config.steps} steps of gradient ascent to excite one unit (the mean of a channel, "
+        "or a neuron). The score is the unit's value on the finished 8-bit image, without any transformation."
+    )
+
+
+def feature_arrays(units: Sequence[Unit], found: Sequence[Feature]) -> Arrays:
+    """The 8-bit images and the scores of all steps, by unit."""
+    arrays: Arrays = {}
+    for unit, feature in zip(units, found, strict=True):
+        arrays[f"features/{unit}/image"] = uint8(feature.image)
+        arrays[f"features/{unit}/scores"] = feature.scores
+    return arrays
+
+
+def scores(units: Sequence[Unit], found: Sequence[Feature]) -> dict[str, object]:
+    """Per unit: the score before the first step, after the last, and whether it never fired."""
+    return {str(u): {"first": float(f.scores[0]), "final": float(f.final), "dead": bool(f.dead)} for u, f in zip(units, found, strict=True)}
+
+
+def of_gradcam(
+    model: Model, photos: Sequence[Photo], layers: Sequence[str], target: Unit | None = None, scale: ScaleBy = ScaleBy.CHANNEL
+) -> Product:
+    """Grad-CAM of the top prediction, or of ``target``, at ``layers`` for each photograph."""
+    images, people = subjects(model, photos, target)
+    found = gradcam.of(model, images, [s.unit for s in people], list(layers))
+    figure = gradcam_figure(model, people, found, layers, scale)
+    return Product(
+        f"Grad-CAM of {model.spec.reference}",
+        lead(model, "Where in a photograph the evidence lies."),
+        [figure],
+        heatmap_arrays(people, found),
+        {"predictions": predictions(people)},
+    )
+
+
+def gradcam_figure(
+    model: Model, people: Sequence[Subject], found: Sequence[Mapping[str, Heatmap]], layers: Sequence[str], scale: ScaleBy = ScaleBy.CHANNEL
+) -> Figure:
+    """The overlays of all photographs and layers, in one figure."""
+    labels = {name: shape_header(model.layer(name)) for name in layers}
+    grid = gradcam_figures.figure(people, found, labels, scale, f"Grad-CAM of {model.spec.reference}")
+    how = "Each map is divided by its own largest magnitude, written below it" if scale is ScaleBy.CHANNEL else "Maps are in raw units"
+    caption = (
+        f"Signed Grad-CAM (no ReLU) at each layer, laid over the grey photograph: what speaks for the class on one side of the scale, what "
+        f"speaks against it on the other. {how}; upsampled bilinearly."
+    )
+    return Figure("gradcam", grid, "Grad-CAM overlays across layers", caption, GRADCAM)
+
+
+def heatmap_arrays(people: Sequence[Subject], found: Sequence[Mapping[str, Heatmap]]) -> Arrays:
+    """The raw signed maps, by photograph and layer."""
+    return {f"gradcam/{s.name}/{layer}": h.values for s, maps in zip(people, found, strict=True) for layer, h in maps.items()}
+
+
+def predictions(people: Sequence[Subject]) -> dict[str, object]:
+    """Per photograph: the predicted class, its unit and probability, and the unit explained."""
+    return {
+        s.name: {"prediction": s.prediction, "unit": str(s.best), "probability": s.probability, "explained": str(s.unit)} for s in people
+    }
+
+
+def shape_header(layer: Layer) -> str:
+    """A column's header: the layer's name and the shape of its maps."""
+    channels, rows, cols = layer.map_shape
+    return f"{layer.label}\n{channels} ch, {rows} x {cols}"
+
+
+def lead(model: Model, sentence: str) -> str:
+    """The first sentence of a page, with the network's name and weights."""
+    weights = model.spec.weights or "unknown weights"
+    return f"{sentence} Network: {model.spec.reference}, {weights}."
+
+
+def unique(photos: Sequence[Photo]) -> list[Photo]:
+    """The photographs with names made unique by a number, since files of a run are named after them."""
+    seen: dict[str, int] = {}
+    named = []
+    for photo in photos:
+        seen[photo.name] = seen.get(photo.name, 0) + 1
+        named.append(photo if seen[photo.name] == 1 else replace(photo, name=f"{photo.name}-{seen[photo.name]}"))
+    return named
+
+
+def kernel_layers(model: Model) -> list[str]:
+    """All layers that have kernels, in firing order."""
+    return [layer.name for layer in model.layers if has_kernel(model, layer)]
+
+
+def explainable(model: Model, layers: Sequence[str], unit: Unit) -> list[str]:
+    """Those of ``layers`` that have places and fire before the unit's layer: where Grad-CAM of it exists."""
+    order = {layer.name: k for k, layer in enumerate(model.layers)}
+    found = []
+    for name in layers:
+        _, rows, cols = model.layer(name).map_shape
+        if rows * cols > 1 and order[name] < order[unit.layer]:
+            found.append(name)
+    return found

@@ -1,0 +1,98 @@
+"""``Product``: what a command has made, before it is written; and how it is written into a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from interp import figures
+from interp.core.model import Model
+from interp.figures import Grid
+from interp.images import Photo
+from interp.runs import InputEntry, ModelEntry, Run
+from interp.site import Fact, Link, Page, Picture, Section, manifest_facts, render, run_links
+
+DPI = 150
+
+Tick = Callable[[str, int, int], None]
+"""Called with (what is being done, steps done, steps in all)."""
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """A Tick that shows nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """One figure: file stem, spec, what is seen (``alt``) and what it means (``caption``)."""
+
+    stem: str
+    grid: Grid
+    alt: str
+    caption: str
+    section: str
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """Figures with their numbers. Arrays are the truth, figures are derived from them."""
+
+    title: str
+    lead: str
+    figures: Sequence[Figure]
+    arrays: Mapping[str, np.ndarray]
+    metrics: Mapping[str, object] = field(default_factory=dict)
+    facts: Sequence[tuple[str, str]] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def write(product: Product, run: Run, tick: Tick = silent) -> None:
+    """Draw every figure as PNG and PDF into ``run``, with arrays, metrics and ``index.html``."""
+    sections: dict[str, list[Picture]] = {}
+    for done, figure in enumerate(product.figures):
+        tick("drawing", done, len(product.figures))
+        drawn = figures.render(figure.grid, DPI)
+        name = f"figures/{figure.stem}"
+        run.write(f"{name}.png", drawn.png)
+        run.write(f"{name}.pdf", drawn.pdf)
+        picture = Picture(
+            f"{name}.png",
+            figure.alt,
+            figure.caption,
+            (Link("PDF", f"{name}.pdf"), Link("full size", f"{name}.png")),
+            round(drawn.width * 96 / DPI),
+            round(drawn.height * 96 / DPI),
+        )
+        sections.setdefault(figure.section, []).append(picture)
+    tick("drawing", len(product.figures), len(product.figures))
+    run.arrays(product.arrays)
+    run.metrics(product.metrics)
+    run.text("index.html", render(page(product, run, sections)))
+
+
+def page(product: Product, run: Run, sections: Mapping[str, Sequence[Picture]]) -> Page:
+    """The page of a run: facts, a section for each kind of figure, links to the arrays and the manifest."""
+    facts = tuple(Fact(name, value) for name, value in product.facts)
+    return Page(
+        product.title,
+        product.lead,
+        (),
+        (
+            *(Section(title, product.notes.get(title, ""), tuple(pictures)) for title, pictures in sections.items()),
+            Section("How this was made", "", (), (*facts, *manifest_facts(run.manifest()))),
+        ),
+        run_links(arrays=bool(product.arrays), metrics=bool(product.metrics)),
+        "Made by interp. Every file and array is listed with its SHA-256 in manifest.json.",
+    )
+
+
+def model_entry(model: Model) -> ModelEntry:
+    """What the manifest says of a model."""
+    return ModelEntry(model.spec.reference, model.spec.weights, model.spec.sha256, sum(p.numel() for p in model.module.parameters()))
+
+
+def input_entries(photos: Sequence[Photo]) -> tuple[InputEntry, ...]:
+    """What the manifest says of the photographs."""
+    return tuple(InputEntry(photo.name, photo.sha256, photo.file_bytes) for photo in photos)
