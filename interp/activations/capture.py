@@ -47,6 +47,9 @@ class Activations:
     kind: str
     maps: Float[np.ndarray, "n c rows cols"]
 
+    def __repr__(self) -> str:
+        return f"Activations('{self.layer}', {self.kind}, {' x '.join(map(str, self.maps.shape))})"
+
     @property
     def channels(self) -> int:
         return int(self.maps.shape[1])

@@ -38,6 +38,12 @@ def _guarded(work: Callable[[], None]) -> int:
     except InterpError as error:
         _complain(str(error))
         return 2
+    except (MemoryError, RuntimeError) as error:
+        # torch says that memory ran out in a RuntimeError, and in words only.
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        _complain("out of memory: choose a smaller --size, fewer units or pictures, or another --device")
+        return 2
     except KeyboardInterrupt:
         _complain("interrupted; nothing was left half-written")
         return 130
@@ -49,13 +55,14 @@ def _guarded(work: Callable[[], None]) -> int:
 def _parse(arguments: Sequence[str]):  # type: ignore[no-untyped-def]
     import tyro
 
+    import interp
     from interp.cli.commands import COMMANDS
 
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
             return tyro.extras.subcommand_cli_from_dict(
-                COMMANDS, args=list(arguments) or ["--help"], prog="interp", description=__import__("interp").__doc__
+                COMMANDS, args=list(arguments) or ["--help"], prog="interp", description=interp.__doc__
             )
     except SystemExit as leaving:
         if leaving.code in (0, None):

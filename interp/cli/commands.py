@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import tyro
 
 from interp.cli.options import Images, ModelName, ModelOptions, SaveOptions, Words, layers_of, photos, target_of
 from interp.cli.publish import Make, publish
+from interp.errors import InterpError
 
 if TYPE_CHECKING:
     from interp.core.model import Model
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from interp.images import Photo
     from interp.report.product import Product, Tick
 
+MOST_SIDE = 4096
 OneModel = Annotated[ModelOptions, tyro.conf.arg(name="")]
 Saving = Annotated[SaveOptions, tyro.conf.arg(name="")]
 Share = Literal["channel", "layer", "shared"]
@@ -122,7 +125,11 @@ class Activations:
 
             units = model.units(self.units) if self.units else []
             named = {unit.layer for unit in units}
-            names = layers_of(model, self.layers) if self.layers or not units else [la.name for la in model.layers if la.name in named]
+            placed = next((unit for unit in units if unit.at is not None), None)
+            if placed is not None:
+                raise InterpError(f"'{placed}' names one place, but whole maps are drawn: write '{placed.layer}:{placed.channel}'")
+            names = layers_of(model, self.layers) if self.layers or not units else []
+            names = [layer.name for layer in model.layers if layer.name in {*names, *named}]
             return of_activations(model, pictures, names, ActivationOptions(self.count, Rank(self.rank), ScaleBy(self.scale)), units)
 
         _at_least(1, self.count, "--count")
@@ -169,8 +176,15 @@ class Visualize:
             return of_features(model, model.units(self.units), config, self.loading.seed, tick)
 
         _check_steps(self.steps)
+        if not self.units:
+            raise InterpError("no unit is named: write for example 'stage3.block1:0-5' (`interp layers` lists the layers)")
         if self.size is not None:
             _at_least(8, self.size, "--size")
+            if self.size > MOST_SIDE:
+                raise InterpError(f"--size {self.size} is too large: give at most {MOST_SIDE} px")
+        for option in ("total_variation", "l1", "l2"):
+            if not 0 <= getattr(self, option) < math.inf:
+                raise InterpError(f"--{option.replace('_', '-')} {getattr(self, option)} is no weight of a penalty: give 0 or more")
         _publish("visualize", self, make, [])
 
 
@@ -198,7 +212,12 @@ class Gradcam:
             target = target_of(model, self.target)
             names = layers_of(model, self.layers)
             if not self.layers:
-                names = explainable(model, names, target or Unit(model.output, 0))
+                unit = target or Unit(model.output, 0)
+                names = explainable(model, names, unit)
+                if not names:
+                    raise InterpError(
+                        f"Grad-CAM of '{unit}' needs a layer with places that fires before '{unit.layer}': name one with --layers"
+                    )
             return of_gradcam(model, pictures, names, target, ScaleBy(self.scale))
 
         _publish("gradcam", self, make, photos(self.images))
@@ -257,7 +276,5 @@ def _check_steps(steps: int) -> None:
 
 
 def _at_least(least: int, value: int, option: str) -> None:
-    from interp.errors import InterpError
-
     if value < least:
         raise InterpError(f"{option} {value} is too small: give {least} or more")

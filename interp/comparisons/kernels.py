@@ -44,7 +44,8 @@ def panel(kernels: Kernels, order: Order = Order.INDEX, scale: KernelScale = Ker
     outputs, inputs, rows, cols = kernels.weights.shape
     chosen, into = selection(kernels, order, most)
     if inputs == 3 and kernels.groups == 1 and rows * cols > 1:
-        note = f"{len(chosen)} of {outputs} filters, {rows}x{cols}, grey = 0, \u00b1{number(float(kernels.limit))}"
+        reach = f"\u00b1{number(float(kernels.limit))}" if scale is KernelScale.SHARED else "each on its own scale"
+        note = f"{len(chosen)} of {outputs} filters, {rows}x{cols}, grey = 0, {reach}"
         return TilePanel(kernels.rgb(scale)[chosen], label=kernels.layer, sublabel=note)
     planes = shown(kernels, order, most)
     bar = Scale.symmetric([planes], label="weight")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,14 +29,25 @@ class Column:
     features: Sequence[Feature]
     heatmap: Heatmap | None
 
+    @property
+    def shown(self) -> Feature | None:
+        """The first unit that did not stay silent; else the first; None where there is none."""
+        return next((f for f in self.features if not f.dead), self.features[0] if self.features else None)
+
 
 def figure(columns: Sequence[Column], subject: Subject, place: int, title: str) -> Grid:
-    """Rows: kernels, the strongest channel's activation, the image optimized for it, Grad-CAM of the prediction."""
+    """Rows: kernels, the activation of one unit, the image optimized for it, Grad-CAM of the prediction.
+
+    The unit of a column is its first that did not stay silent.
+    """
     rows = (
         tuple(_kernels(c) for c in columns),
         tuple(_activation(c, place) for c in columns),
-        tuple(features.panel(c.features[0]) if c.features else EmptyPanel("no unit") for c in columns),
-        tuple(gradcam.overlay(c.heatmap, subject) if c.heatmap else EmptyPanel("no map here") for c in columns),
+        tuple(_feature(c) for c in columns),
+        tuple(
+            gradcam.overlay(c.heatmap, subject) if c.heatmap else EmptyPanel("none: the unit explained does not depend on places here")
+            for c in columns
+        ),
     )
     headers = ("kernels", f"activation, '{subject.name}'", "optimized image", f"Grad-CAM, {subject.target}")
     return Grid(rows, headers, tuple(c.header for c in columns), title, panel_size=1.6)
@@ -48,13 +59,12 @@ def _kernels(column: Column) -> Panel:
     return kernels.panel(column.kernels, most=36)
 
 
+def _feature(column: Column) -> Panel:
+    return features.panel(column.shown) if column.shown is not None else EmptyPanel("no unit of this layer")
+
+
 def _activation(column: Column, place: int) -> MapPanel:
-    unit = column.features[0].unit if column.features and isinstance(column.features[0].unit, Unit) else None
-    channel = unit.channel if unit else activations.strongest(column.activations, place, 1, Rank.MAX)[0]
+    unit = column.shown.unit if column.shown is not None else None
+    channel = unit.channel if isinstance(unit, Unit) else activations.strongest(column.activations, place, 1, Rank.MAX)[0]
     values = np.asarray(column.activations.maps[place][channel])
     return MapPanel(values, scale_for([values], "activation"), label=str(Unit(column.layer, channel)), sublabel=span(values))
-
-
-def headers(layers: Mapping[str, Activations]) -> dict[str, str]:
-    """Column headers: the layer's name and its maps' shape."""
-    return {name: f"{a.label}\n{a.maps.shape[1]} ch, {a.maps.shape[2]} x {a.maps.shape[3]}" for name, a in layers.items()}

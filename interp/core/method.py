@@ -29,6 +29,10 @@ class Heatmap:
     method: str
     layer: str = ""
 
+    def __repr__(self) -> str:
+        rows, cols = self.values.shape
+        return f"Heatmap({self.method} of '{self.unit}' at '{self.layer}', {rows} x {cols})"
+
     @property
     def positive(self) -> Heatmap:
         """Negative values set to zero (the ReLU of Grad-CAM, Selvaraju et al. 2017, eq. 2)."""

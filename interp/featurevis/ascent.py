@@ -93,6 +93,9 @@ class Feature:
     final: float
     dead: bool
 
+    def __repr__(self) -> str:
+        return f"Feature('{self.unit}', score {self.final:.3g}{', silent' if self.dead else ''})"
+
     def _repr_png_(self) -> bytes:
         from interp.figures import ImagePanel, picture
 

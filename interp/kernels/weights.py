@@ -46,6 +46,9 @@ class Kernels:
     weights: Float[np.ndarray, "out in rows cols"]
     groups: int = 1
 
+    def __repr__(self) -> str:
+        return f"Kernels('{self.layer}', {self.kind}, {_times(self.weights.shape)})"
+
     def __len__(self) -> int:
         """Number of filters."""
         return int(self.weights.shape[0])

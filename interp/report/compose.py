@@ -28,6 +28,7 @@ from interp.images import Photo, uint8
 from interp.kernels import Kernels, Order
 from interp.kernels import Scale as KernelScale
 from interp.report.product import Figure, Product, Tick, silent
+from interp.runs import config_entry
 
 KERNELS, ACTIVATIONS, FEATURES, GRADCAM = "Kernels", "Activations", "Optimized images", "Grad-CAM"
 Arrays = dict[str, np.ndarray]
@@ -63,7 +64,8 @@ def kernel_caption(options: KernelOptions = KernelOptions()) -> str:
     order = "in the order of the layer" if options.order is Order.INDEX else "by falling norm"
     return (
         f"Filters {order}. Filters on colour input are shown as pictures, grey standing for zero, {scale}; "
-        "deeper ones as output x input grids of single kernels on a diverging scale centred on zero."
+        "deeper ones as grids of single kernels, the first outputs down and inputs across, "
+        "and 1x1 or Linear weights as one matrix, on a diverging scale centred on zero; below each stands how many of how many are shown."
     )
 
 
@@ -74,7 +76,7 @@ def kernel_arrays(found: Sequence[Kernels]) -> Arrays:
 
 @dataclass(frozen=True)
 class ActivationOptions:
-    """How many channels per layer, ranked how, on which scale; or named channels per layer."""
+    """How many channels per layer, ranked how, on which scale."""
 
     count: int = 4
     rank: Rank = Rank.MAX
@@ -150,9 +152,8 @@ def of_features(model: Model, units: Sequence[Unit], config: AscentConfig, seed:
         feature_caption(config),
         FEATURES,
     )
-    return Product(
-        title, lead(model, "What its units respond to most."), [figure], feature_arrays(units, found), {"features": scores(units, found)}
-    )
+    metrics = {"features": scores(units, found), "chosen": {"ascent": config_entry(config)}}
+    return Product(title, lead(model, "What its units respond to most."), [figure], feature_arrays(units, found), metrics)
 
 
 def optimize(model: Model, units: Sequence[Unit], config: AscentConfig, seed: int, tick: Tick = silent) -> list[Feature]:
@@ -224,10 +225,14 @@ def gradcam_figure(
     """The overlays of all photographs and layers, in one figure."""
     labels = {name: shape_header(model.layer(name)) for name in layers}
     grid = gradcam_figures.figure(people, found, labels, scale, f"Grad-CAM of {model.spec.reference}")
-    how = "Each map is divided by its own largest magnitude, written below it" if scale is ScaleBy.CHANNEL else "Maps are in raw units"
+    how = (
+        "Each map is divided by its own largest magnitude, written below it"
+        if scale is ScaleBy.CHANNEL
+        else f"Maps are in raw units, one scale per {'column' if scale is ScaleBy.LAYER else 'figure'}"
+    )
     caption = (
-        f"Signed Grad-CAM (no ReLU) at each layer, laid over the grey photograph: what speaks for the class on one side of the scale, what "
-        f"speaks against it on the other. {how}; upsampled bilinearly."
+        "Signed Grad-CAM (no ReLU) at each layer, laid over the grey photograph: orange speaks for the class, blue against it. "
+        f"{how}; upsampled bilinearly."
     )
     return Figure("gradcam", grid, "Grad-CAM overlays across layers", caption, GRADCAM)
 
@@ -258,11 +263,15 @@ def lead(model: Model, sentence: str) -> str:
 
 def unique(photos: Sequence[Photo]) -> list[Photo]:
     """The photographs with names made unique by a number, since files of a run are named after them."""
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     named = []
     for photo in photos:
-        seen[photo.name] = seen.get(photo.name, 0) + 1
-        named.append(photo if seen[photo.name] == 1 else replace(photo, name=f"{photo.name}-{seen[photo.name]}"))
+        name, number = photo.name, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{photo.name}-{number}"
+        taken.add(name.casefold())
+        named.append(photo if name == photo.name else replace(photo, name=name))
     return named
 
 

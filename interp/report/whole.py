@@ -22,6 +22,7 @@ from interp.images import Photo
 from interp.kernels import Kernels
 from interp.report import compose
 from interp.report.product import Figure, Product, Tick, silent
+from interp.runs import config_entry
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,14 @@ def report(model: Model, photos: Sequence[Photo], settings: Settings, tick: Tick
     if heatmaps:
         figures.append(compose.gradcam_figure(model, people, heatmaps, places))
         arrays |= compose.heatmap_arrays(people, heatmaps)
-    arrays |= {f"kernels/{k.layer}": kernel_figures.shown(k) for k in weights.values() if k is not None}
+    arrays |= {f"kernels_shown/{k.layer}": kernel_figures.shown(k) for k in weights.values() if k is not None}
     arrays |= compose.feature_arrays(units, features)
-    metrics = {"predictions": compose.predictions(people), "zeros": compose.zeros(found), "features": compose.scores(units, features)}
+    metrics: dict[str, object] = {
+        "predictions": compose.predictions(people),
+        "zeros": compose.zeros(found),
+        "features": compose.scores(units, features),
+    }
+    metrics["chosen"] = {"layers": names, "units": [str(u) for u in units], "ascent": config_entry(settings.ascent)}
     return Product(title, compose.lead(model, _lead(people)), figures, arrays, metrics, model_facts(model, names, people))
 
 
@@ -132,7 +138,7 @@ def _kernel_figure(model: Model, found: Sequence[Kernels]) -> list[Figure]:
 def _overview_caption(subject: Subject) -> str:
     return (
         f"Columns: layers, from the first to the last. Rows: kernels that feed the layer; the activation of '{subject.name}' in the "
-        f"layer's strongest unit; the image optimized to excite that unit; Grad-CAM for '{subject.target}' at the layer, signed, "
+        f"unit named below it; the image optimized to excite that unit; Grad-CAM for '{subject.target}' at the layer, signed, "
         "each map divided by its own largest magnitude."
     )
 
@@ -143,7 +149,7 @@ def _feature_caption(settings: Settings) -> str:
 
 
 def _lead(people: Sequence[Subject]) -> str:
-    said = "; ".join(f"'{s.name}' is {s.prediction} ({s.probability:.0%})" for s in people)
+    said = "; ".join(f"'{s.name}' predicted {s.prediction} ({s.probability:.0%})" for s in people)
     return f"What the network sees in {len(people)} photograph{'s' if len(people) > 1 else ''}: {said}."
 
 

@@ -51,8 +51,8 @@ def test_report_writes_a_run_that_verifies(here, photo, capsys):
     assert capsys.readouterr().out.strip() == "r/index.html"
     assert verify(here / "r").ok
     arrays = load_file(here / "r" / "arrays.safetensors")
-    assert arrays["kernels/stem.conv"].shape == (32, 3, 7, 7)
-    assert {k.split("/")[0] for k in arrays} == {"kernels", "activations", "features", "gradcam"}
+    assert arrays["kernels_shown/stem.conv"].shape == (32, 3, 7, 7)
+    assert {k.split("/")[0] for k in arrays} == {"kernels_shown", "activations", "features", "gradcam"}
     metrics = json.loads((here / "r" / "metrics.json").read_text())
     assert 0 < metrics["predictions"]["photo"]["probability"] <= 1
     page = (here / "r" / "index.html").read_text()
@@ -115,6 +115,11 @@ def test_verify_finds_a_changed_file(here, capsys):
         (["gradcam", "swin_t", "--random-weights", "--layers", "features.1.0.attn.qkv"], "'features.1.0.attn.qkv'.*never fires"),
         (["visualize", "stem:32"], "no unit 'stem:32'.*32 channels, 0 to 31"),
         (["visualize", "stem"], "'stem' names no units"),
+        (["visualize"], "no unit is named"),
+        (["visualize", "stem:0", "--size", "100000"], "--size 100000 is too large"),
+        (["visualize", "stem:0", "--total-variation", "nan"], "--total-variation nan is no weight"),
+        (["activations", "embedded", "cat", "--units", "stem:1@3,3"], "'stem:1@3,3' names one place.*write 'stem:1'"),
+        (["gradcam", "embedded", "cat", "--target", "stem.conv:0"], "Grad-CAM of 'stem.conv:0' needs a layer.*fires before 'stem.conv'"),
         (["visualize", "stem:3-1"], "range '3-1'.*is empty"),
         (["kernels", "embedded", "--layers", "stem.relu"], "'stem.relu'.*stem.conv"),
         (["gradcam", "embedded", "--target", "esspresso"], "no class 'esspresso'.*did you mean 'espresso'"),

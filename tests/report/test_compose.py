@@ -1,5 +1,7 @@
 """Products: what a report chooses, names and saves, against the missions called one by one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,9 +69,9 @@ def test_a_reports_arrays_are_those_of_the_missions(model, photos):
             assert channels.tolist() == list(found[layer].top(2, Rank.MAX, place))
             assert np.array_equal(product.arrays[f"activations/{name}/{layer}/maps"], found[layer].maps[place][channels])
             assert np.allclose(product.arrays[f"gradcam/{name}/{layer}"], maps[place][layer].values, rtol=1e-4, atol=1e-7)
-    assert np.array_equal(product.arrays["kernels/stem.conv"], kernels.of(model, "stem.conv").weights)
+    assert np.array_equal(product.arrays["kernels_shown/stem.conv"], kernels.of(model, "stem.conv").weights)
     deep = kernels.of(model, "stage3.block1.conv").weights[:8, :8]
-    assert np.array_equal(product.arrays["kernels/stage3.block1.conv"], deep)
+    assert np.array_equal(product.arrays["kernels_shown/stage3.block1.conv"], deep)
     units = {key.split("/")[1] for key in product.arrays if key.startswith("features/")}
     assert units == {str(Unit(layer, c)) for layer in names for c in found[layer].top(2, Rank.MEAN)}
 
@@ -98,7 +100,8 @@ def test_a_size_that_suits_is_one_that_the_model_takes(model):
 
 
 def test_photographs_of_one_name_get_numbers(photos):
-    assert [p.name for p in compose.unique([photos[0], photos[0], photos[1]])] == ["a", "a-2", "b"]
+    given = [photos[0], photos[0], photos[1], replace(photos[0], name="a-2")]
+    assert [p.name for p in compose.unique(given)] == ["a", "a-2", "b", "a-2-2"]
 
 
 def test_a_layer_without_maps_is_refused_by_name(model):
