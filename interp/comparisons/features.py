@@ -16,7 +16,7 @@ def panel(feature: Feature, name: str = "") -> Panel:
     return ImagePanel(feature.image, label=name or str(feature.unit), sublabel=f"score {number(feature.final)}")
 
 
-def figure(found: Mapping[str, Sequence[Feature]], title: str, names: Mapping[str, str] | None = None, by: str = "unit") -> Grid:
+def figure(found: Mapping[str, Sequence[Feature]], title: str, names: Mapping[str, str] | None = None) -> Grid:
     """Columns: layers; rows: units, in the order given. ``names`` gives a unit's words, such as its class."""
     depth = max(map(len, found.values()))
     names = names or {}
@@ -24,5 +24,5 @@ def figure(found: Mapping[str, Sequence[Feature]], title: str, names: Mapping[st
         tuple(panel(column[k], names.get(str(column[k].unit), "")) if k < len(column) else EmptyPanel() for column in found.values())
         for k in range(depth)
     ]
-    headers = tuple(f"{by} {k + 1}" for k in range(depth))
+    headers = tuple(f"unit {k + 1}" for k in range(depth))
     return Grid(tuple(rows), headers, tuple(found), title, panel_size=1.6)

@@ -45,7 +45,6 @@ class Product:
     arrays: Mapping[str, np.ndarray]
     metrics: Mapping[str, object] = field(default_factory=dict)
     facts: Sequence[tuple[str, str]] = ()
-    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def write(product: Product, run: Run, tick: Tick = silent) -> None:
@@ -80,7 +79,7 @@ def page(product: Product, run: Run, sections: Mapping[str, Sequence[Picture]]) 
         product.lead,
         (),
         (
-            *(Section(title, product.notes.get(title, ""), tuple(pictures)) for title, pictures in sections.items()),
+            *(Section(title, "", tuple(pictures)) for title, pictures in sections.items()),
             Section("How this was made", "", (), (*facts, *manifest_facts(run.manifest()))),
         ),
         run_links(arrays=bool(product.arrays), metrics=bool(product.metrics)),
