@@ -17,6 +17,7 @@ import tyro
 from rich.progress import Progress
 
 from interp.cli import experiment
+from interp.zoo import weights
 from interp.zoo.dataset import read
 from interp.zoo.device import device
 from interp.zoo.embedded import pack
@@ -30,6 +31,8 @@ class Config:
 
     data: tuple[Path, ...]
     validation: tuple[Path, ...]
+    initial: Path | None = None
+    """Weights to go on from, such as those of an earlier run; random ones if not given."""
     out: Path = Path("embedded")
     side: int = 64
     seed: int = 0
@@ -43,6 +46,8 @@ def main(config: Config) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         net = EmbeddedNet(len(training.classes))
+    if config.initial is not None:
+        weights.apply(net, weights.read(config.initial), config.initial)
     trainer = Trainer(net, training.images, training.labels, config.schedule, config.seed, place)
     config.out.mkdir(parents=True, exist_ok=True)
     with Progress() as progress:

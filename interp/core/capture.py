@@ -15,6 +15,18 @@ from torch import Tensor, nn
 
 from interp.errors import Unsupported
 
+_INPUT = "input of "
+
+
+def input_of(name: str) -> str:
+    """The key under which `record` gives what goes into a module, instead of what comes out of it."""
+    return _INPUT + name
+
+
+def module_of(key: str) -> str:
+    """The module's name in a key of `record`: a layer's name, or that of ``input_of`` a layer."""
+    return key.removeprefix(_INPUT)
+
 
 class _Reached(Exception):
     """Raised from a hook once every wanted layer has fired: the rest of the network is not needed."""
@@ -58,21 +70,34 @@ def quiet(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def hooked(modules: Mapping[str, nn.Module], hook: Callable[[str, Any], Any]) -> Iterator[None]:
-    """``hook(name, output)`` after each call of each module; what it returns, if not None, replaces the output."""
+    """``hook(key, output)`` after each call of each module; what it returns, if not None, replaces the output.
+
+    Under a key of ``input_of`` it is called before each call, with the first positional argument.
+    """
     handles = []
     try:
-        for name, module in modules.items():
-            handles.append(module.register_forward_hook(lambda _m, _i, out, name=name: hook(name, out)))
+        for key, module in modules.items():
+            if key.startswith(_INPUT):
+                handles.append(module.register_forward_pre_hook(lambda _m, given, key=key: _given(hook, key, given)))
+            else:
+                handles.append(module.register_forward_hook(lambda _m, _i, out, key=key: hook(key, out)))
         yield
     finally:
         for handle in handles:
             handle.remove()
 
 
+def _given(hook: Callable[[str, Any], Any], key: str, given: tuple[Any, ...]) -> Any:
+    changed = hook(key, given[0] if given else None)
+    return None if changed is None else (changed, *given[1:])
+
+
 def record(
     module: nn.Module, forward: Callable[[], Tensor], calls: Mapping[str, int], *, truncate: bool = False, gradients: bool = False
 ) -> tuple[dict[str, Tensor], Tensor | None]:
-    """Run ``forward`` and return the outputs of the layers in ``calls`` (name -> times it fires) and the result.
+    """Run ``forward`` and return the outputs of the layers in ``calls`` (key -> times it fires) and the result.
+
+    A key is a layer's name, or ``input_of`` it for what goes in.
 
     Of a module called several times, the last call's output is kept. With ``truncate`` the forward ends
     at the deepest layer wanted and the result is None. With ``gradients`` the outputs are part of the
@@ -84,7 +109,8 @@ def record(
     def keep(name: str, output: Any) -> Any:
         tensor = tensor_of(output)
         if tensor is None:
-            raise Unsupported(f"layer '{name}' returns {describe(output)}, not one tensor: choose a layer inside or behind it")
+            verb = "is given" if name.startswith(_INPUT) else "returns"
+            raise Unsupported(f"layer '{module_of(name)}' {verb} {describe(output)}, not one tensor: choose a layer inside or behind it")
         if gradients and not tensor.requires_grad:
             tensor.requires_grad_()
         outputs[name] = tensor
@@ -93,7 +119,7 @@ def record(
             raise _Reached
         return replaced(output, tensor.clone())
 
-    named = {name: module.get_submodule(name) for name in calls}
+    named = {key: module.get_submodule(module_of(key)) for key in calls}
     with quiet(module), hooked(named, keep), torch.set_grad_enabled(gradients or torch.is_grad_enabled()):
         try:
             result: Tensor | None = forward()

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from interp.core.capture import describe, quiet, record, tensor_of
+from interp.core.capture import describe, module_of, quiet, record, tensor_of
 from interp.core.layout import ChannelsLast, Layout, Maps, Tokens
 from interp.core.receptive import ReceptiveField
 from interp.core.unit import Unit, UnitPattern
@@ -231,8 +231,11 @@ class Model:
     def capture(
         self, layers: Sequence[str], images: Float[Tensor, "n c h w"], *, truncate: bool = False, gradients: bool = False
     ) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Raw outputs of ``layers`` for [0, 1] images in one forward, and the logits (None with ``truncate``). See `capture.record`."""
-        calls = {name: self.layer(name).calls for name in layers}
+        """Raw outputs of ``layers`` for [0, 1] images in one forward, and the logits (None with ``truncate``). See `capture.record`.
+
+        ``input_of(layer)`` in place of a layer stands for what goes into it.
+        """
+        calls = {key: self.layer(module_of(key)).calls for key in layers}
         return record(self.module, lambda: self.forward(images), calls, truncate=truncate, gradients=gradients)
 
     def maps(self, name: str, output: Tensor) -> Float[Tensor, "n c h w"]:

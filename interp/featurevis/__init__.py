@@ -5,9 +5,11 @@ before each step), `ascent` (the steps).
 """
 
 from interp.featurevis.ascent import AscentConfig, Feature, visualize
-from interp.featurevis.objective import L1, L2, Channel, Logit, Neuron, Objective, TotalVariation, objective_of
+from interp.featurevis.objective import Objective
 from interp.featurevis.param import Fourier, ImageParam, Pixels
+from interp.featurevis.regularizers import L1, L2, TotalVariation
 from interp.featurevis.transform import NONE, STANDARD, Compose, Jitter, Pad, Rotate, Scale, Transform
+from interp.featurevis.units import Channel, Logit, Neuron, objective_of
 
 __all__ = [
     "L1",

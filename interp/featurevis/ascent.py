@@ -23,9 +23,11 @@ from interp.core.model import Model
 from interp.core.rng import generator
 from interp.core.unit import Unit
 from interp.errors import InterpError, Unsupported
-from interp.featurevis.objective import IMAGE, L1, L2, Objective, TotalVariation, each, objective_of
+from interp.featurevis.objective import IMAGE, Objective, each
 from interp.featurevis.param import FOURIER, ImageParam
+from interp.featurevis.regularizers import L1, L2, TotalVariation
 from interp.featurevis.transform import STANDARD, Transform
+from interp.featurevis.units import objective_of
 
 # Images per forward where the caller leaves it open. CPU: measured, larger ones fall out of the cache.
 CPU_BATCH, GPU_BATCH = 8, 64

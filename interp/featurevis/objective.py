@@ -2,7 +2,8 @@
 
 Objectives are values: frozen, comparable, and combined with ``+ - *`` into new ones (after lucid's
 ``optvis.objectives``, Olah et al. 2017). Regularizers are objectives too, on the image itself, which
-they see under the reserved layer name ``IMAGE``.
+they see under the reserved name ``IMAGE``. Most look at one image; those that compare several (diversity,
+alignment) say how many they optimize together.
 """
 
 from __future__ import annotations
@@ -15,13 +16,26 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.core.capture import module_of
 from interp.core.model import Model
 from interp.core.unit import Unit
-from interp.errors import InterpError, UnknownName, Unsupported
+from interp.errors import InterpError
 
-IMAGE = "image"
-Activations = Mapping[str, Float[Tensor, "n c h w"]]
-"""Maps by layer name; under ``IMAGE`` the untransformed images themselves, [0, 1] RGB."""
+IMAGE, ALPHA = "image", "alpha"
+_TOKENS = "tokens of "
+Activations = Mapping[str, Float[Tensor, "n *shape"]]
+"""Maps (n, c, h, w) by layer name; under ``IMAGE`` the untransformed images, [0, 1] RGB; under ``ALPHA`` their opacity
+(n, 1, h, w), 1 everywhere where they have none; raw outputs under ``tokens_of(layer)``, raw inputs under ``input_of(layer)``."""
+
+
+def tokens_of(layer: str) -> str:
+    """The key of a layer's raw output (n, tokens, channels), class token and all, among the activations."""
+    return _TOKENS + layer
+
+
+def layer_of(key: str) -> str | None:
+    """The layer behind a key of the activations; None for the image's own."""
+    return None if key in (IMAGE, ALPHA) else module_of(key.removeprefix(_TOKENS))
 
 
 class Objective(ABC):
@@ -30,17 +44,30 @@ class Objective(ABC):
     @property
     @abstractmethod
     def layers(self) -> tuple[str, ...]:
-        """The layers whose maps it needs, each once; ``IMAGE`` among them where it looks at the image itself."""
+        """The keys of the activations it needs, each once: layers, ``IMAGE`` where it looks at the image itself."""
+
+    @property
+    def images(self) -> int:
+        """How many images are optimized together for it; 1 where no image's value depends on another image."""
+        return 1
 
     @abstractmethod
     def __call__(self, activations: Activations) -> Float[Tensor, " n"]:
-        """The value of each image, from the maps of its ``layers``. No image's value depends on another image."""
+        """The value of each image, from the maps of its ``layers``. Where ``images`` is not 1, n is just that."""
+
+    @property
+    def mean_of(self) -> Unit | None:
+        """The unit, where the value is just the mean of its channel over all places; these are computed many at once."""
+        return None
 
     def validate(self, model: Model, size: tuple[int, int] | None = None) -> None:
         """Raise UnknownName or Unsupported where ``model`` lacks what this needs, at images of ``size`` (None: its own)."""
-        for name in self.layers:
-            if name != IMAGE:
-                _ = model.layer(name).map_shape
+        for key in self.layers:
+            name = layer_of(key)
+            if name is not None:
+                layer = model.layer(name)
+                if key == name:
+                    _ = layer.map_shape
 
     def __add__(self, other: Objective | float | int) -> Objective:
         if isinstance(other, Objective):
@@ -76,10 +103,15 @@ class Sum(Objective):
     def layers(self) -> tuple[str, ...]:
         return _union(self.parts)
 
+    @property
+    def images(self) -> int:
+        return _together(self.parts)
+
     def __call__(self, activations: Activations) -> Float[Tensor, " n"]:
         return torch.stack([part(activations) for part in self.parts]).sum(0) + self.offset
 
     def validate(self, model: Model, size: tuple[int, int] | None = None) -> None:
+        _ = self.images
         for part in self.parts:
             part.validate(model, size)
 
@@ -98,10 +130,15 @@ class Product(Objective):
     def layers(self) -> tuple[str, ...]:
         return _union(self.parts)
 
+    @property
+    def images(self) -> int:
+        return _together(self.parts)
+
     def __call__(self, activations: Activations) -> Float[Tensor, " n"]:
         return torch.stack([part(activations) for part in self.parts]).prod(0) * self.factor
 
     def validate(self, model: Model, size: tuple[int, int] | None = None) -> None:
+        _ = self.images
         for part in self.parts:
             part.validate(model, size)
 
@@ -109,151 +146,22 @@ class Product(Objective):
         return " * ".join([*([f"{self.factor:g}"] if self.factor != 1 else []), *map(str, self.parts)])
 
 
-@dataclass(frozen=True)
-class Channel(Objective):
-    """The mean of one channel over all its places, in the layer's own unit (Olah et al. 2017, "channel")."""
-
-    unit: Unit
-
-    def __post_init__(self) -> None:
-        if self.unit.at is not None:
-            raise InterpError(f"the channel objective has no place, but '{self.unit}' names one: use Neuron for one place")
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return (self.unit.layer,)
-
-    def __call__(self, activations: Activations) -> Float[Tensor, " n"]:
-        return activations[self.unit.layer][:, self.unit.channel].mean((1, 2))
-
-    def validate(self, model: Model, size: tuple[int, int] | None = None) -> None:
-        model.unit(self.unit)
-
-    def __str__(self) -> str:
-        return str(self.unit)
-
-
-@dataclass(frozen=True)
-class Neuron(Objective):
-    """One channel at one place: ``unit.at`` = (row, col) of the map that an image of the optimized size gives; None: its centre.
-
-    The centre of an even number of places is the one behind the middle, as in lucid.
-    """
-
-    unit: Unit
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return (self.unit.layer,)
-
-    def __call__(self, activations: Activations) -> Float[Tensor, " n"]:
-        maps = activations[self.unit.layer]
-        rows, cols = maps.shape[2:]
-        row, col = (rows // 2, cols // 2) if self.unit.at is None else self.unit.at
-        if not (0 <= row < rows and 0 <= col < cols):
-            raise UnknownName(
-                f"no neuron '{self.unit}': at this image size the maps of '{self.unit.layer}' have {rows} rows and {cols} columns, "
-                f"so row,col goes up to {rows - 1},{cols - 1}"
-            )
-        return maps[:, self.unit.channel, row, col]
-
-    def validate(self, model: Model, size: tuple[int, int] | None = None) -> None:
-        own = size is None or size == model.preprocess.size
-        # At another size the maps have another size too: what place exists is known when they are there.
-        model.unit(self.unit if own else Unit(self.unit.layer, self.unit.channel))
-
-    def __str__(self) -> str:
-        return str(self.unit) if self.unit.at is not None else f"{self.unit}@centre"
-
-
-@dataclass(frozen=True)
-class Logit(Objective):
-    """The score of a class before the softmax (Simonyan et al. 2014). ``unit`` is a unit of the model's output layer."""
-
-    unit: Unit
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return (self.unit.layer,)
-
-    def __call__(self, activations: Activations) -> Float[Tensor, " n"]:
-        return activations[self.unit.layer][:, self.unit.channel].mean((1, 2))
-
-    def validate(self, model: Model, size: tuple[int, int] | None = None) -> None:
-        model.unit(self.unit)
-        if self.unit.layer != model.output:
-            raise Unsupported(
-                f"'{self.unit}' is no class of '{model.spec.reference}': classes are units of '{model.output}'; use Channel elsewhere"
-            )
-
-    def __str__(self) -> str:
-        return str(self.unit)
-
-
-@dataclass(frozen=True)
-class TotalVariation(Objective):
-    """Minus the mean absolute difference of neighbouring pixels, rows plus columns, in [-2, 0] (Mahendran & Vedaldi 2015)."""
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return (IMAGE,)
-
-    def __call__(self, activations: Activations) -> Float[Tensor, " n"]:
-        images = activations[IMAGE]
-        return -sum((images.diff(dim=d).abs().flatten(1).mean(1) for d in (2, 3) if images.shape[d] > 1), images.new_zeros(images.shape[0]))
-
-
-@dataclass(frozen=True)
-class L1(Objective):
-    """Minus the mean absolute distance of the pixels from ``grey``, in [-1, 0]."""
-
-    grey: float = 0.5
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return (IMAGE,)
-
-    def __call__(self, activations: Activations) -> Float[Tensor, " n"]:
-        return -(activations[IMAGE] - self.grey).abs().flatten(1).mean(1)
-
-
-@dataclass(frozen=True)
-class L2(Objective):
-    """Minus the mean square distance of the pixels from ``grey``, in [-1, 0]."""
-
-    grey: float = 0.5
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return (IMAGE,)
-
-    def __call__(self, activations: Activations) -> Float[Tensor, " n"]:
-        return -(activations[IMAGE] - self.grey).square().flatten(1).mean(1)
-
-
-def objective_of(wanted: Unit | Objective) -> Objective:
-    """A Unit with a place -> Neuron; without -> Channel; an Objective as it is. Raises InterpError for anything else."""
-    if isinstance(wanted, Objective):
-        return wanted
-    if isinstance(wanted, Unit):
-        return Channel(wanted) if wanted.at is None else Neuron(wanted)
-    raise InterpError(f"cannot optimize for {wanted!r}: give a Unit such as Unit('layer4', 37), or an Objective such as Channel(unit)")
-
-
 def each(objectives: Sequence[Objective], activations: Activations) -> Float[Tensor, " n"]:
-    """The value of image i under objective i: as many objectives as images. Channels of one layer are read at once."""
+    """The value of every image: each objective has as many images as it asks for, in succession. Channels of one layer are read at once."""
     values: dict[int, Tensor] = {}
     by_layer: dict[str, dict[int, int]] = {}
-    for i, objective in enumerate(objectives):
-        # Not isinstance: a subclass may have another equation.
-        if type(objective) is Channel or type(objective) is Logit:
-            by_layer.setdefault(objective.unit.layer, {})[i] = objective.unit.channel
+    place = 0
+    for objective in objectives:
+        channel = objective.mean_of
+        if channel is not None:
+            by_layer.setdefault(channel.layer, {})[place] = channel.channel
         else:
-            values[i] = objective({name: activations[name][i : i + 1] for name in objective.layers})
+            values[place] = objective({key: activations[key][place : place + objective.images] for key in objective.layers})
+        place += objective.images
     for layer, channels in by_layer.items():
         means = activations[layer][list(channels), list(channels.values())].flatten(1).mean(1, keepdim=True)
         values.update(zip(channels, means, strict=True))
-    return torch.cat([values[i] for i in range(len(objectives))])
+    return torch.cat([values[k] for k in sorted(values)])
 
 
 def _terms(objective: Objective) -> tuple[Objective, ...]:
@@ -272,3 +180,10 @@ def _number(value: object, operator: str) -> float:
 
 def _union(parts: Iterable[Objective]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for part in parts for name in part.layers))
+
+
+def _together(parts: Iterable[Objective]) -> int:
+    counts = {part.images for part in parts} - {1}
+    if len(counts) > 1:
+        raise InterpError(f"objectives of {' and '.join(map(str, sorted(counts)))} images cannot be combined: give all the same number")
+    return counts.pop() if counts else 1

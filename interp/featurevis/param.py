@@ -17,6 +17,8 @@ from torch import Tensor
 
 from interp.errors import InterpError
 
+Size = tuple[int, int]
+
 # The square root of the covariance of ImageNet's pixel colours, divided by its largest column norm (lucid).
 _COLOUR_SVD_SQRT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 # Lucid divides its image by 4 before the sigmoid, so that the start is near grey.
@@ -26,19 +28,34 @@ _EDGE = 1e-4
 
 
 class ImageParam(ABC):
-    """A way to write images as free tensors. All tensors have one entry per image first, so images never mix."""
+    """A way to write images as free tensors.
+
+    Every tensor has one entry per image first, so images never mix, or one per ``group`` of images in succession that
+    are optimized together and share it.
+    """
+
+    @property
+    def alpha(self) -> bool:
+        """Whether the images have a fourth channel, opacity: 0 for see-through, 1 for opaque."""
+        return False
 
     @abstractmethod
-    def start(self, size: tuple[int, int], generators: Sequence[torch.Generator], device: torch.device | str) -> list[Tensor]:
+    def start(self, size: Size, generators: Sequence[torch.Generator], device: torch.device | str, group: int = 1) -> list[Tensor]:
         """Leaf tensors of one random near-grey image per generator; ``size`` = (rows, cols) in pixels."""
 
     @abstractmethod
-    def image(self, tensors: Sequence[Tensor], size: tuple[int, int]) -> Float[Tensor, "n 3 h w"]:
-        """The images, in [0, 1], differentiable in ``tensors``."""
+    def image(self, tensors: Sequence[Tensor], size: Size) -> Float[Tensor, "n c h w"]:
+        """The images, [0, 1] RGB, with opacity last where ``alpha``; differentiable in ``tensors``."""
 
     @abstractmethod
-    def of(self, images: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
-        """Leaf tensors whose images are ``images`` ([0, 1]; values within 1e-4 of black or white are moved by that much)."""
+    def of(self, images: Float[Tensor, "n c h w"]) -> list[Tensor]:
+        """Leaf tensors whose images are ``images`` ([0, 1]; values within 1e-4 of black or white are moved by that much).
+
+        Raises Unsupported where this way of writing images cannot be inverted.
+        """
+
+    def check(self, size: Size) -> None:  # noqa: B027 - most take every size
+        """Raise InterpError where images of ``size`` cannot be written this way."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +68,13 @@ class Pixels(ImageParam):
     def __post_init__(self) -> None:
         _check_sd(self.sd)
 
-    def start(self, size: tuple[int, int], generators: Sequence[torch.Generator], device: torch.device | str) -> list[Tensor]:
+    def start(self, size: Size, generators: Sequence[torch.Generator], device: torch.device | str, group: int = 1) -> list[Tensor]:
         return [_normal((3, *size), generators, self.sd, device)]
 
-    def image(self, tensors: Sequence[Tensor], size: tuple[int, int]) -> Float[Tensor, "n 3 h w"]:
+    def image(self, tensors: Sequence[Tensor], size: Size) -> Float[Tensor, "n c h w"]:
         return _to_rgb(tensors[0], self.decorrelated)
 
-    def of(self, images: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
+    def of(self, images: Float[Tensor, "n c h w"]) -> list[Tensor]:
         return [_from_rgb(images, self.decorrelated).detach().requires_grad_()]
 
 
@@ -78,14 +95,14 @@ class Fourier(ImageParam):
         if not 0 <= self.decay < 10:
             raise InterpError(f"the `decay` of Fourier is {self.decay}: give the exponent of 1/frequency, from 0 to 10, such as 1")
 
-    def start(self, size: tuple[int, int], generators: Sequence[torch.Generator], device: torch.device | str) -> list[Tensor]:
+    def start(self, size: Size, generators: Sequence[torch.Generator], device: torch.device | str, group: int = 1) -> list[Tensor]:
         return [_normal((3, size[0], size[1] // 2 + 1, 2), generators, self.sd, device)]
 
-    def image(self, tensors: Sequence[Tensor], size: tuple[int, int]) -> Float[Tensor, "n 3 h w"]:
+    def image(self, tensors: Sequence[Tensor], size: Size) -> Float[Tensor, "n c h w"]:
         spectrum = torch.view_as_complex(tensors[0]) * self._scale(size, tensors[0])
         return _to_rgb(torch.fft.irfft2(spectrum, s=size, norm="ortho") * _CONTRAST, self.decorrelated)
 
-    def of(self, images: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
+    def of(self, images: Float[Tensor, "n c h w"]) -> list[Tensor]:
         size = (images.shape[2], images.shape[3])
         spectrum = torch.fft.rfft2(_from_rgb(images, self.decorrelated) / _CONTRAST, norm="ortho") / self._scale(size, images)
         return [torch.view_as_real(spectrum).contiguous().detach().requires_grad_()]
@@ -104,16 +121,16 @@ def colour_matrix(like: Tensor) -> Float[Tensor, "3 3"]:
     return normed
 
 
-def _to_rgb(values: Float[Tensor, "n 3 h w"], decorrelated: bool) -> Float[Tensor, "n 3 h w"]:
+def _to_rgb(values: Float[Tensor, "n c h w"], decorrelated: bool) -> Float[Tensor, "n c h w"]:
     return torch.sigmoid(_coloured(values, colour_matrix(values)) if decorrelated else values)
 
 
-def _from_rgb(images: Float[Tensor, "n 3 h w"], decorrelated: bool) -> Float[Tensor, "n 3 h w"]:
+def _from_rgb(images: Float[Tensor, "n c h w"], decorrelated: bool) -> Float[Tensor, "n c h w"]:
     values = torch.logit(images, _EDGE)
     return _coloured(values, torch.linalg.inv(colour_matrix(values))) if decorrelated else values
 
 
-def _coloured(values: Float[Tensor, "n 3 h w"], matrix: Float[Tensor, "3 3"]) -> Float[Tensor, "n 3 h w"]:
+def _coloured(values: Float[Tensor, "n c h w"], matrix: Float[Tensor, "3 3"]) -> Float[Tensor, "n c h w"]:
     return (matrix @ values.flatten(2)).view_as(values)
 
 

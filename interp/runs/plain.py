@@ -46,6 +46,8 @@ def _last_name(match: re.Match[str]) -> str:
 def plain(value: object, where: str) -> object:
     """`value` as JSON types: dataclasses and mappings become dicts, sequences lists, enums their name.
 
+    A field with ``metadata={"manifest": False}`` is left out: the array behind a hash that another field holds.
+
     A nested dataclass also carries its class name under `class`, a key no field can have: otherwise two
     options with equal fields (`Jitter(8)`, `Pad(8)`) would make one entry. Raises InterpError naming
     `where` for anything JSON cannot hold exactly: NaN and infinity, sets, arrays, functions.
@@ -81,7 +83,8 @@ def plain(value: object, where: str) -> object:
 
 def _fields(value: object, where: str) -> dict[str, object]:
     assert dataclasses.is_dataclass(value)
-    return {field.name: plain(getattr(value, field.name), f"{where}.{field.name}") for field in dataclasses.fields(value)}
+    shown = [field.name for field in dataclasses.fields(value) if field.metadata.get("manifest", True)]
+    return {name: plain(getattr(value, name), f"{where}.{name}") for name in shown}
 
 
 def config_entry(config: object) -> dict[str, object]:

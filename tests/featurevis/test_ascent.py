@@ -14,9 +14,11 @@ from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.errors import InterpError, UnknownName, Unsupported
 from interp.featurevis.ascent import AscentConfig, Feature, visualize
-from interp.featurevis.objective import L1, L2, Channel, Logit, Neuron, Objective, TotalVariation
+from interp.featurevis.objective import Objective
 from interp.featurevis.param import Fourier, Pixels
+from interp.featurevis.regularizers import L1, L2, TotalVariation
 from interp.featurevis.transform import NONE, STANDARD, Jitter, Pad
+from interp.featurevis.units import Channel, Logit, Neuron
 
 from .conftest import traced
 

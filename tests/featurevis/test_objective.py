@@ -8,7 +8,9 @@ import torch
 from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.errors import InterpError, UnknownName, Unsupported
-from interp.featurevis.objective import IMAGE, L1, L2, Channel, Logit, Neuron, Objective, TotalVariation, each, objective_of
+from interp.featurevis.objective import IMAGE, Objective, each
+from interp.featurevis.regularizers import L1, L2, TotalVariation
+from interp.featurevis.units import Channel, Logit, Neuron, objective_of
 
 A, B = Channel(Unit("conv1", 0)), Channel(Unit("conv2", 1))
 
