@@ -22,7 +22,7 @@ from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.featurevis import AscentConfig, Feature
 from interp.images import Photo, load
-from interp.report.compose import feature_arrays, feature_caption, optimize, scores, suitable_size
+from interp.report.features import feature_arrays, feature_caption, optimize, scores, suitable_size
 from interp.report.product import Figure, Product, Tick
 
 

@@ -44,8 +44,8 @@ def _guarded(work: Callable[[], None]) -> int:
             raise
         _complain("out of memory: choose a smaller --size, fewer units or pictures, or another --device")
         return 2
-    except KeyboardInterrupt:
-        _complain("interrupted; nothing was left half-written")
+    except KeyboardInterrupt as stop:
+        _complain(str(stop) or "interrupted; nothing was left half-written")
         return 130
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,8 @@ import tyro
 
 from interp.cli.options import Images, ModelName, ModelOptions, SaveOptions, Words, layers_of, photos, target_of
 from interp.cli.publish import Make, publish
+from interp.cli.visualize import Visualize
+from interp.cli.words import at_least
 from interp.errors import InterpError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from interp.images import Photo
     from interp.report.product import Product, Tick
 
-MOST_SIDE = 4096
 OneModel = Annotated[ModelOptions, tyro.conf.arg(name="")]
 Saving = Annotated[SaveOptions, tyro.conf.arg(name="")]
 Share = Literal["channel", "layer", "shared"]
@@ -51,7 +51,7 @@ class Report:
             settings = Settings(self.layers, units, target_of(model, self.target), ascent(model, self.steps), self.loading.seed)
             return report(model, pictures, settings, tick)
 
-        _check_steps(self.steps)
+        at_least(1, self.steps, "--steps")
         _publish("report", self, make, photos(self.images))
 
 
@@ -94,7 +94,7 @@ class Kernels:
             names = [layer.name for layer in model.select(self.layers)] if self.layers else kernel_layers(model)[:6]
             return of_kernels(model, names, KernelOptions(Order(self.order), Scale(self.scale), self.count))
 
-        _at_least(1, self.count, "--count")
+        at_least(1, self.count, "--count")
         _publish("kernels", self, make, [])
 
 
@@ -132,60 +132,8 @@ class Activations:
             names = [layer.name for layer in model.layers if layer.name in {*names, *named}]
             return of_activations(model, pictures, names, ActivationOptions(self.count, Rank(self.rank), ScaleBy(self.scale)), units)
 
-        _at_least(1, self.count, "--count")
+        at_least(1, self.count, "--count")
         _publish("activations", self, make, photos(self.images))
-
-
-@dataclass(frozen=True)
-class Visualize:
-    """Optimize images that excite units most (activation maximization)."""
-
-    units: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="UNIT")]
-    """Units such as 'stage3.block1:0-5', 'fc:281' or 'layer4:7@3,3'."""
-    model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "embedded"
-    """embedded, resnet50, timm/NAME, or path/to/net.py:factory."""
-    steps: int = 256
-    """Steps of gradient ascent."""
-    size: int | None = None
-    """Side of the images in pixels; chosen for the model if not given."""
-    param: Literal["fourier", "pixels"] = "fourier"
-    """What is optimized: a spectrum or pixels, both in decorrelated colour."""
-    transform: Literal["standard", "none"] = "standard"
-    """Random jitter, scale and rotation before each step, or nothing."""
-    total_variation: float = 0.0
-    l2: float = 0.0
-    l1: float = 0.0
-    loading: OneModel = field(default_factory=ModelOptions)
-    saving: Saving = field(default_factory=SaveOptions)
-
-    def run(self) -> None:
-        def make(model: Model, pictures: list[Photo], tick: Tick) -> Product:
-            from dataclasses import replace
-
-            from interp.featurevis import NONE, STANDARD, Fourier, Pixels
-            from interp.report.compose import of_features
-
-            config = replace(
-                ascent(model, self.steps, self.size),
-                param=Fourier() if self.param == "fourier" else Pixels(),
-                transform=STANDARD if self.transform == "standard" else NONE,
-                total_variation=self.total_variation,
-                l2=self.l2,
-                l1=self.l1,
-            )
-            return of_features(model, model.units(self.units), config, self.loading.seed, tick)
-
-        _check_steps(self.steps)
-        if not self.units:
-            raise InterpError("no unit is named: write for example 'stage3.block1:0-5' (`interp layers` lists the layers)")
-        if self.size is not None:
-            _at_least(8, self.size, "--size")
-            if self.size > MOST_SIDE:
-                raise InterpError(f"--size {self.size} is too large: give at most {MOST_SIDE} px")
-        for option in ("total_variation", "l1", "l2"):
-            if not 0 <= getattr(self, option) < math.inf:
-                raise InterpError(f"--{option.replace('_', '-')} {getattr(self, option)} is no weight of a penalty: give 0 or more")
-        _publish("visualize", self, make, [])
 
 
 @dataclass(frozen=True)
@@ -246,15 +194,15 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 
 
-def ascent(model: Model, steps: int, size: int | None = None) -> AscentConfig:
-    """Gradient ascent at the size asked for, or at one that suits the model."""
+def ascent(model: Model, steps: int) -> AscentConfig:
+    """Gradient ascent at a size that suits the model."""
     from interp.featurevis import AscentConfig
-    from interp.report.compose import suitable_size
+    from interp.report.features import suitable_size
 
-    return AscentConfig(steps=steps, size=(size, size) if size is not None else suitable_size(model))
+    return AscentConfig(steps=steps, size=suitable_size(model))
 
 
-Command = Report | Kernels | Activations | Visualize | Gradcam
+Command = Report | Kernels | Activations | Gradcam
 
 
 def _publish(name: str, command: Command, make: Make, pictures: list[Photo]) -> None:
@@ -269,12 +217,3 @@ def _publish(name: str, command: Command, make: Make, pictures: list[Photo]) -> 
         out=command.saving.out,
         pictures=pictures,
     )
-
-
-def _check_steps(steps: int) -> None:
-    _at_least(1, steps, "--steps")
-
-
-def _at_least(least: int, value: int, option: str) -> None:
-    if value < least:
-        raise InterpError(f"{option} {value} is too small: give {least} or more")

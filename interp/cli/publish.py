@@ -26,11 +26,13 @@ def publish(
     seed: int,
     out: Path | None,
     pictures: Sequence[Photo] = (),
+    before: Callable[[], None] | None = None,
 ) -> Path:
     """Load the model, make the product and write it as one run, all or nothing, with progress; prints where it is.
 
     ``config`` is the frozen dataclass that the manifest records. The folder is ``out``, or a new one under
-    ``results/<experiment>/``; raises InterpError before any work where it cannot be written.
+    ``results/<experiment>/``. ``before`` is called once it is written, to print what stands before its path. Raises
+    InterpError before any work where it cannot be written.
     """
     import torch
 
@@ -55,5 +57,7 @@ def publish(
     )
     with run, bars() as tick:
         write(make(model, list(pictures), tick), run, tick)
+    if before is not None:
+        before()
     sys.stdout.write(f"{folder / 'index.html'}\n")
     return folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,12 +15,15 @@ from torch import Tensor, nn
 from interp.core.capture import describe, module_of, quiet, record, tensor_of
 from interp.core.layout import ChannelsLast, Layout, Maps, Tokens
 from interp.core.receptive import ReceptiveField
-from interp.core.unit import Unit, UnitPattern
+from interp.core.unit import Unit, UnitPattern, is_glob
 from interp.errors import InterpError, UnknownName, Unsupported, nearest
 from interp.images import Preprocess
 
 # How far outside [0, 1] an image may go, as noise and interpolation do, before it is taken for a mistake.
 _LEEWAY = 0.5
+
+Strengths = Callable[[Sequence[str]], Mapping[str, Sequence[float]]]
+"""From names of layers to the strength of each of their channels."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,7 @@ class Model:
         patterns = [patterns] if isinstance(patterns, str) else list(patterns)
         chosen: set[str] = set()
         for pattern in patterns:
-            if not any(c in pattern for c in "*?["):
+            if not is_glob(pattern):
                 chosen.add(self.layer(pattern).name)
                 continue
             matching = fnmatch.filter(self._by_name, pattern)
@@ -192,16 +195,42 @@ class Model:
             )
         return unit
 
-    def units(self, texts: str | Iterable[str]) -> list[Unit]:
-        """Units from ``layer:channel``, ``layer:0-15`` or ``glob:*``; each checked."""
-        texts = [texts] if isinstance(texts, str) else list(texts)
+    def units(self, texts: str | Iterable[str], strengths: Strengths | None = None) -> list[Unit]:
+        """Units from ``layer:channel``, ``layer:0-15``, ``glob:*`` or ``layer:top8``; each checked, each once.
+
+        ``strengths`` says how strong the channels of some layers are, by which ``top8`` picks; raises InterpError where
+        it is needed and not given. Layers without maps that a glob covers are left out (`unmapped` names them); one
+        that is named is refused.
+        """
+        patterns = [UnitPattern.parse(text) for text in ([texts] if isinstance(texts, str) else texts)]
+        layers = [self._mapped(pattern) for pattern in patterns]
+        ranked: Mapping[str, Sequence[float]] = {}
+        wanted = dict.fromkeys(layer.name for p, found in zip(patterns, layers, strict=True) if p.top is not None for layer in found)
+        if wanted:
+            if strengths is None:
+                pattern = next(p for p in patterns if p.top is not None)
+                raise InterpError(f"'{pattern.layer}:top{pattern.top}' needs images that say which channels are strongest: name channels")
+            ranked = strengths(list(wanted))
         found: dict[Unit, None] = {}
-        for text in texts:
-            pattern = UnitPattern.parse(text)
-            for layer in self.select(pattern.layer):
-                for channel in pattern.channels_of(layer.channels):
-                    found[self.unit(Unit(layer.name, channel, pattern.at))] = None
+        for pattern, matching in zip(patterns, layers, strict=True):
+            for layer in matching:
+                channels = pattern.channels_of(layer.channels) if pattern.top is None else pattern.strongest(ranked[layer.name])
+                found.update({self.unit(Unit(layer.name, channel, pattern.at)): None for channel in channels})
         return list(found)
+
+    def unmapped(self, texts: str | Iterable[str]) -> list[Layer]:
+        """The layers that globs among the unit patterns cover and `units` leaves out, as their output has no maps."""
+        patterns = [UnitPattern.parse(text) for text in ([texts] if isinstance(texts, str) else texts)]
+        layers = {layer.name: layer for p in patterns if p.glob for layer in self.select(p.layer) if layer.layout is None}
+        return list(layers.values())
+
+    def _mapped(self, pattern: UnitPattern) -> list[Layer]:
+        layers = self.select(pattern.layer)
+        mapped = [layer for layer in layers if layer.layout is not None] if pattern.glob else layers
+        if not mapped:
+            first = layers[0]
+            raise Unsupported(f"none of the {len(layers)} layers that '{pattern.layer}' matches has maps: '{first.name}': {first.problem}")
+        return mapped
 
     @property
     def classes(self) -> int:

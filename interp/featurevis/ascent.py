@@ -1,17 +1,16 @@
 """Gradient ascent on images: many units in one batch, each as if it were alone.
 
 The forward ends at the deepest layer needed; parameters are frozen and nothing of it stays in the model.
-Adam (Kingma & Ba 2015) treats every number by itself and each image has its own generator, so that a
-unit's image depends on the model, the options and the seed, and not on what else was asked for, beyond
-the rounding of floating-point sums. (A convolution rounds differently for another batch size, and where a
-ReLU or a maximum stands on its kink, such a difference can grow: measured, up to 1e-3 of the range.)
+The optimizer treats every number by itself and each image has its own generator, so that a unit's image
+depends on the model, the options and the seed, and not on what else was asked for, beyond the rounding of
+floating-point sums. (A convolution rounds differently for another batch size, and where a ReLU or a maximum
+stands on its kink, such a difference can grow: measured, up to 1e-3 of the range in float32.)
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -22,219 +21,218 @@ from interp import images
 from interp.core.model import Model
 from interp.core.rng import generator
 from interp.core.unit import Unit
-from interp.errors import InterpError, Unsupported
-from interp.featurevis.objective import IMAGE, Objective, each
-from interp.featurevis.param import FOURIER, ImageParam
-from interp.featurevis.regularizers import L1, L2, TotalVariation
-from interp.featurevis.transform import STANDARD, Transform
-from interp.featurevis.units import objective_of
+from interp.errors import Unsupported
+from interp.featurevis.batching import keys_of, layers_of
+from interp.featurevis.config import AscentConfig, Precision
+from interp.featurevis.engine import TOLERANCE, Engine
+from interp.featurevis.escape import STEPS as ESCAPE_STEPS
+from interp.featurevis.escape import escaping
+from interp.featurevis.feature import Feature
+from interp.featurevis.objective import Objective, each
+from interp.featurevis.schedule import ends, value
+from interp.featurevis.seeing import image_activations, laid, read
+from interp.featurevis.smoothing import smooth
 
-# Images per forward where the caller leaves it open. CPU: measured, larger ones fall out of the cache.
-CPU_BATCH, GPU_BATCH = 8, 64
-_BETA1, _BETA2 = 0.9, 0.999
-# Adam divides each gradient by its own size. What is below this share of the image's largest is rounding, which
-# would be made as large as the rest and differ with the batch: it is divided by this share instead.
-_FLOOR, _TINY = 1e-3, 1e-30
-# Behind a ReLU near-grey noise often gives nothing, and no gradient to leave it by. Until its unit first fires, an
-# image's contrast grows at each of the first steps, a hundredfold in all.
-_LOUDER, _LOUDER_STEPS = 100 ** (1 / 16), 16
+# Where no ReLU module can be opened, a silent image's contrast grows at each of the first steps, a hundredfold in all.
+_LOUDER = 100 ** (1 / ESCAPE_STEPS)
+# Of the last third of the steps, how many moments are tried for the best image.
+_TRIED = 4
+# How often an accelerator is asked whether all is well: each question waits for it.
+_PATIENCE = 16
+Size = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class AscentConfig:
-    """How an image is optimized.
+class Ascent:
+    """The images of one batch on their way: ``group`` images in succession for each objective."""
 
-    ``steps`` of Adam with step width ``rate`` (in the parametrization's own unit); ``size`` (rows, cols) in
-    pixels, None for the model's own; the weights of the regularizers `TotalVariation`, `L2` and `L1`, in units
-    of the objective; ``batch``: images per forward, None for a size that suits the device.
-    """
-
-    steps: int = 128
-    size: tuple[int, int] | None = None
-    rate: float = 0.05
-    param: ImageParam = FOURIER
-    transform: Transform = STANDARD
-    total_variation: float = 0.0
-    l2: float = 0.0
-    l1: float = 0.0
-    batch: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise InterpError(f"`steps` is {self.steps}: give at least 1, such as 128")
-        if self.size is not None and min(self.size) < 1:
-            raise InterpError(f"`size` is {self.size}: give (rows, cols) in pixels, such as (224, 224)")
-        if not 0 < self.rate < math.inf:
-            raise InterpError(f"`rate` is {self.rate}: give a positive step width, such as 0.05")
-        if self.batch is not None and self.batch < 1:
-            raise InterpError(f"`batch` is {self.batch}: give at least 1 image per forward, or None")
-        for name in ("total_variation", "l2", "l1"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InterpError(f"`{name}` is {getattr(self, name)}: give the weight of a penalty, 0 or more")
+    def __init__(
+        self, made: Engine, model: Model, objectives: Sequence[Objective], group: int, config: AscentConfig, size: Size, seed: int
+    ) -> None:
+        self.made, self.model, self.objectives, self.group = made, model, objectives, group
+        self.config, self.size = config, size
+        self.keys = keys_of(objectives, config)
+        self.names = [name if k == 0 else f"{name}#{k + 1}" for name in map(str, objectives) for k in range(group)]
+        self.generators = [generator(seed, "featurevis", name) for name in self.names]
+        self.tensors = config.param.start(size, self.generators, model.device, group)
+        self.move = config.optimizer.begin(self.tensors)
+        self.scores: list[Tensor] = []
+        self.sound: list[Tensor] = []
+        self.fired = torch.zeros(len(self.names), dtype=torch.bool, device=model.device)
+        self.last = torch.full((len(self.names),), config.steps, dtype=torch.long)
+        self.ended: list[Tensor] | None = None
+        self.best: tuple[Tensor, list[Tensor]] | None = None
+        self.frames: list[np.ndarray] = []
+        self.moments = _moments(config.films, config.steps)
+        self.tries = _tries(config)
 
     @property
-    def regularizer(self) -> Objective | None:
-        """The weighted sum of the penalties; None where all weights are 0."""
-        weighted = ((self.total_variation, TotalVariation()), (self.l2, L2()), (self.l1, L1()))
-        terms = [weight * objective for weight, objective in weighted if weight]
-        return sum(terms[1:], start=terms[0]) if terms else None
+    def step_count(self) -> int:
+        return len(self.scores)
 
-
-@dataclass(frozen=True, eq=False)
-class Feature:
-    """The image found for ``unit`` (the objective's name, where an objective was asked for).
-
-    ``image``: [0, 1] RGB float32. ``scores``: the objective before each step, on the transformed image, without
-    the config's regularizers. ``final``: the objective of the finished image, rounded to 8 bits and not
-    transformed. ``dead``: score and gradient were exactly zero at every step, so the image is only its random start.
-    """
-
-    unit: Unit | str
-    image: Float[np.ndarray, "h w 3"]
-    scores: Float[np.ndarray, " steps"]
-    final: float
-    dead: bool
-
-    def __repr__(self) -> str:
-        return f"Feature('{self.unit}', score {self.final:.3g}{', silent' if self.dead else ''})"
-
-    def _repr_png_(self) -> bytes:
-        from interp.figures import ImagePanel, picture
-
-        note = "never fires" if self.dead else f"{self.final:.3g}"
-        return picture(ImagePanel(self.image, label=str(self.unit), sublabel=note))
-
-
-def visualize(
-    model: Model,
-    wanted: Sequence[Unit | Objective],
-    config: AscentConfig,
-    seed: int,
-    on_step: Callable[[int, int], None] | None = None,
-) -> list[Feature]:
-    """An optimized image for each unit or objective, in the order asked.
-
-    A unit without a place is optimized over all places of its channel, with a place at that place (of the map
-    an image of ``config.size`` gives). Runs with the same arguments repeat bit for bit on a CPU; the random
-    draws of an image depend on ``seed`` and its unit's name alone. ``on_step(done, total)`` is called after
-    each step of each batch; the model is as it was before whenever it is called, and after an error.
-
-    Raises InterpError: UnknownName for a layer, channel or place that does not exist, Unsupported for a size
-    the model does not take, and where a score stops being a finite number.
-
-    Method: Erhan et al. 2009; parametrization and transforms: Olah, Mordvintsev & Schubert 2017.
-    """
-    objectives = [objective_of(item) for item in wanted]
-    size = model.preprocess.size if config.size is None else config.size
-    for objective in objectives:
-        objective.validate(model, size)
-    batches = _batches(model, objectives, config)
-    if size != model.preprocess.size or config.transform.size(size) != size:
-        _probe(model, objectives, (size, config.transform.size(size)))
-    found: dict[int, Feature] = {}
-    for number, batch in enumerate(batches):
-        ascent = _Ascent(model, [objectives[i] for i in batch], config, size, seed)
-        for step in range(config.steps):
-            ascent.step()
-            if on_step is not None:
-                on_step(number * config.steps + step + 1, len(batches) * config.steps)
-        units: list[Unit | str] = [item if isinstance(item, Unit) else str(item) for item in (wanted[i] for i in batch)]
-        found.update(zip(batch, ascent.features(units), strict=True))
-    return [found[i] for i in range(len(objectives))]
-
-
-class _Ascent:
-    """The images of one batch on their way."""
-
-    def __init__(self, model: Model, objectives: Sequence[Objective], config: AscentConfig, size: tuple[int, int], seed: int) -> None:
-        self.model, self.objectives, self.config, self.size = model, objectives, config, size
-        self.layers = _layers(objectives)
-        self.generators = [generator(seed, "featurevis", str(objective)) for objective in objectives]
-        self.tensors = config.param.start(size, self.generators, model.device)
-        self.moments = [(torch.zeros_like(t), torch.zeros_like(t)) for t in self.tensors]
-        self.scores: list[Tensor] = []
-        self.fired = torch.zeros(len(objectives), dtype=torch.bool, device=model.device)
+    @property
+    def done(self) -> bool:
+        return self.step_count >= self.config.steps or bool((self.last < self.config.steps).all())
 
     def step(self) -> None:
-        with torch.enable_grad():
+        """One step of all images; raises Unsupported where a score is no finite number."""
+        count = self.step_count
+        if count in self.moments:
+            self.frames.append(images.uint8(images.array(self.picture(self.tensors)[0])))
+        progress = count / max(1, self.config.steps - 1)
+        early = count < ESCAPE_STEPS and not bool(self.fired.all())
+        with torch.enable_grad(), escaping(self.made.model.module) if early else nullcontext():
             pictures = self.config.param.image(self.tensors, self.size)
             # The chain is cut here, so that the objective's own gradient is known apart from the regularizers'.
             shown = pictures.detach().requires_grad_()
-            scores = self.score(shown, self.config.transform(shown, self.generators))
-            (gradient,) = torch.autograd.grad(scores.sum(), shown)
-            self.fired |= (scores.detach() != 0) | (gradient != 0).flatten(1).any(1)
-            if self.config.regularizer is not None:
-                (penalty,) = torch.autograd.grad(self.config.regularizer({IMAGE: shown}).sum(), shown)
-                gradient = gradient + penalty
+            scores, whole = self.seen(shown, progress)
+            (gradient,) = torch.autograd.grad(whole.sum() * self.made.loss_scale, shown)
+            gradient = gradient / self.made.loss_scale
+            moved = (gradient != 0).flatten(1).any(1)
+            self.fired |= (scores.detach() != 0) | (moved & (not early))
+            penalty = self.penalty(shown, progress)
+            if penalty is not None:
+                gradient = gradient + torch.autograd.grad(penalty.sum(), shown)[0]
+            gradient = smooth(gradient, value(self.config.smoothing, progress)) if max(ends(self.config.smoothing)) > 0 else gradient
             gradients = torch.autograd.grad(pictures, self.tensors, grad_outputs=gradient)
-        self.scores.append(scores.detach())
-        self.check(scores.detach(), gradient)
-        self.climb(gradients)
+        self.scores.append(scores.detach().float())
+        self.sound.append(torch.isfinite(scores.detach()) & torch.isfinite(gradient).flatten(1).all(1))
+        if self.model.device.type == "cpu" or self.step_count % _PATIENCE == 0 or self.step_count == self.config.steps:
+            self.check()
+        self.move(gradients, value(self.config.rate, progress))
+        if early:
+            self.raise_contrast(~(self.fired | moved))
+        if self.config.converged is not None:
+            self.settle()
+        if self.step_count in self.tries:
+            self.keep_best()
 
-    def score(self, shown: Float[Tensor, "n 3 h w"], transformed: Float[Tensor, "n 3 rows cols"]) -> Float[Tensor, " n"]:
-        """Each image's value under its own objective; the forward ends at the deepest layer needed."""
-        activations = {IMAGE: shown}
-        if self.layers:
-            outputs, _ = self.model.capture(self.layers, transformed, truncate=True)
-            activations |= {name: self.model.maps(name, output) for name, output in outputs.items()}
-        return each(self.objectives, activations)
+    def seen(self, shown: Float[Tensor, "n c h w"], progress: float) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+        """Each image's value under its objective on transformed views, and that with the regularizers that read layers."""
+        rgb, views = laid(shown, self.generators), self.config.views
+        repeated = rgb.repeat(views, 1, 1, 1) if views > 1 else rgb
+        moved = self.config.transform(repeated, [*self.generators] * views)
+        activations = self.activations(self.made, moved, shown.repeat(views, 1, 1, 1) if views > 1 else shown)
+        scores = each([*self.objectives] * views, activations, self.group)
+        whole = scores
+        for term in self.config.regularizers:
+            if layers_of(term.objective.layers):
+                together = [term.objective] * len(self.objectives) * views
+                whole = whole + value(term.weight, progress) * each(together, activations, self.group)
+        return scores.view(views, -1).mean(0), whole.view(views, -1).mean(0)
 
-    def check(self, scores: Float[Tensor, " n"], gradient: Float[Tensor, "n 3 h w"]) -> None:
-        finite = torch.isfinite(scores) & torch.isfinite(gradient).flatten(1).all(1)
-        if not finite.all():
-            first = int((~finite).nonzero()[0])
-            raise Unsupported(
-                f"the score of '{self.objectives[first]}' or its gradient is no finite number at step {len(self.scores)} "
-                f"(score {float(scores[first])}): the objective is not defined for this image; a lower `rate` may help"
+    def penalty(self, shown: Float[Tensor, "n c h w"], progress: float) -> Float[Tensor, " n"] | None:
+        """The weighted regularizers that look at the image alone."""
+        total: Tensor | None = None
+        for term in self.config.regularizers:
+            if not layers_of(term.objective.layers):
+                together = [term.objective] * len(self.objectives)
+                part = value(term.weight, progress) * each(together, image_activations(shown), self.group)
+                total = part if total is None else total + part
+        return total
+
+    def activations(self, made: Engine, moved: Float[Tensor, "n 3 rows cols"], shown: Float[Tensor, "n c h w"]) -> dict[str, Tensor]:
+        """All that the objectives read: maps of ``moved``, and the images ``shown`` themselves."""
+        return image_activations(shown) | read(made, self.keys, moved)
+
+    def check(self) -> None:
+        sound = torch.stack(self.sound)
+        self.sound.clear()
+        if sound.all():
+            return
+        step, place = (int(k) for k in (~sound).nonzero()[0])
+        step += self.step_count - len(sound)
+        raise Unsupported(
+            f"the score of '{self.names[place]}' or its gradient is no finite number at step {step + 1} "
+            f"(score {float(self.scores[step][place])}): the objective is not defined for this image; a lower `rate` may help"
+        )
+
+    @torch.no_grad()
+    def raise_contrast(self, stuck: Tensor) -> None:
+        if bool(stuck.any()):
+            for tensor in self.tensors:
+                tensor[stuck.view(len(tensor), -1).all(1)] *= _LOUDER
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Images whose score no longer grows are left as they are from now on."""
+        assert self.config.converged is not None
+        window, count = self.config.converged.window, self.step_count
+        if self.ended is not None:
+            for tensor, kept in zip(self.tensors, self.ended, strict=True):
+                over = (self.last.view(len(tensor), -1) < self.config.steps).all(1)
+                tensor[over] = kept[over]
+        if count % window or count < 2 * window or count == self.config.steps:
+            return
+        recent = torch.stack(self.scores[-2 * window :]).view(2, window, -1).mean(1).cpu()
+        still = recent[1] - recent[0] < self.config.converged.gain * recent[0].abs()
+        together = still.view(-1, self.group).all(1).repeat_interleave(self.group)
+        self.last[together & (self.last == self.config.steps)] = count
+        self.ended = [t.detach().clone() for t in self.tensors]
+
+    @torch.no_grad()
+    def keep_best(self) -> None:
+        """Remember the tensors of the images that score better than before, without transforms."""
+        scores = self.clean(self.made, self.tensors)
+        if self.best is None:
+            self.best = (scores, [t.detach().clone() for t in self.tensors])
+            return
+        better = scores > self.best[0]
+        for kept, tensor in zip(self.best[1], self.tensors, strict=True):
+            place = better.view(len(kept), -1).all(1)
+            kept[place] = tensor.detach()[place]
+        self.best[0][better] = scores[better]
+
+    def clean(self, made: Engine, tensors: Sequence[Tensor]) -> Float[Tensor, " n"]:
+        """Scores of the 8-bit images without transforms, summed over those that are optimized together."""
+        return _summed(self.value(made, self.picture(tensors)[0]), self.group)
+
+    @torch.no_grad()
+    def value(self, made: Engine, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
+        """Scores of the images as 8 bits hold them, without transforms."""
+        rounded = (pictures * 255).round() / 255
+        return each(self.objectives, self.activations(made, rounded, rounded), self.group).float()
+
+    @torch.no_grad()
+    def picture(self, tensors: Sequence[Tensor]) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n 1 h w"]]:
+        """The images, see-through parts laid on grey; and their opacity, 1 where they have none."""
+        whole = self.config.param.image(tensors, self.size).float()
+        if whole.shape[1] == 3:
+            return whole, torch.ones_like(whole[:, :1])
+        return whole[:, :3] * whole[:, 3:] + 0.5 * (1 - whole[:, 3:]), whole[:, 3:]
+
+    def features(self, units: Sequence[Unit | str]) -> tuple[list[Feature], list[bool]]:
+        """The finished images, and of each whether its score holds in float32."""
+        tensors = self.best[1] if self.best is not None and self.config.best else self.tensors
+        pictures, opacity = self.picture(tensors)
+        exact = self.value(Engine(self.model, Precision.FLOAT32), pictures)
+        rough = exact if self.made.precision is Precision.FLOAT32 else self.value(self.made, pictures)
+        held = ((rough - exact).abs() <= TOLERANCE * exact.abs().clamp_min(1e-6)) | torch.isnan(exact)
+        shown, scores = images.array(pictures), torch.stack(self.scores, dim=1).cpu().numpy()
+        film = np.stack([*self.frames, images.uint8(shown)], axis=1) if self.config.films else None
+        alphas = images.array(opacity)[..., 0] if self.config.param.alpha else None
+        fired, final = self.fired.tolist(), exact.cpu().tolist()
+        found = []
+        for i in range(len(self.names)):
+            dead = not fired[i] and final[i] == 0
+            alpha = None if alphas is None else alphas[i]
+            mine = scores[i, : int(self.last[i])]
+            found.append(
+                Feature(units[i], shown[i], mine, final[i], dead, alpha, str(self.made.precision), None if film is None else film[i])
             )
-
-    @torch.no_grad()
-    def climb(self, gradients: Sequence[Tensor]) -> None:
-        """One step of Adam, upwards. (``torch.optim`` takes seconds to import its compiler at the first step.)"""
-        count = len(self.scores)
-        for tensor, (first, second), gradient in zip(self.tensors, self.moments, gradients, strict=True):
-            first.lerp_(gradient, 1 - _BETA1)
-            second.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
-            spread = (second / (1 - _BETA2**count)).sqrt_()
-            largest = spread.flatten(1).amax(1).view(-1, *[1] * (spread.ndim - 1))
-            spread.add_(largest, alpha=_FLOOR).add_(_TINY)
-            tensor.addcdiv_(first, spread, value=self.config.rate / (1 - _BETA1**count))
-            if count <= _LOUDER_STEPS and not self.fired.all():
-                tensor[~self.fired] *= _LOUDER
-
-    @torch.no_grad()
-    def features(self, units: Sequence[Unit | str]) -> list[Feature]:
-        pictures = images.array(self.config.param.image(self.tensors, self.size))
-        rounded = images.uint8(pictures).astype(np.float32) / 255
-        clean = torch.from_numpy(rounded).permute(0, 3, 1, 2).contiguous().to(self.tensors[0])
-        final = self.score(clean, clean).cpu().tolist()
-        scores = torch.stack(self.scores, dim=1).float().cpu().numpy()
-        fired = self.fired.tolist()
-        return [Feature(units[i], pictures[i], scores[i], final[i], not fired[i] and final[i] == 0) for i in range(len(units))]
+        return found, held.tolist()
 
 
-def _layers(objectives: Sequence[Objective]) -> list[str]:
-    return [name for name in dict.fromkeys(name for o in objectives for name in o.layers) if name != IMAGE]
+def _summed(scores: Float[Tensor, " n"], group: int) -> Float[Tensor, " n"]:
+    return scores if group == 1 else scores.view(-1, group).sum(1).repeat_interleave(group)
 
 
-def _batches(model: Model, objectives: Sequence[Objective], config: AscentConfig) -> list[list[int]]:
-    """Indices of objectives that share a forward: those with the same deepest layer, at most a batch at a time."""
-    depths = {layer.name: depth for depth, layer in enumerate(model.layers)}
-    groups: dict[int, list[int]] = {}
-    for i, objective in enumerate(objectives):
-        deepest = max((depths[name] for name in _layers([objective])), default=-1)
-        groups.setdefault(deepest, []).append(i)
-    most = config.batch or (CPU_BATCH if model.device.type == "cpu" else GPU_BATCH)
-    return [group[k : k + most] for group in groups.values() for k in range(0, len(group), most)]
+def _moments(films: int, steps: int) -> set[int]:
+    """The steps before which a picture is kept: denser at the beginning, where more happens."""
+    return {round(steps * (k / (films - 1)) ** 2) for k in range(films - 1)} if films > 1 else set()
 
 
-def _probe(model: Model, objectives: Sequence[Objective], sizes: Sequence[tuple[int, int]]) -> None:
-    """Raise before step one where the model does not take images of these sizes, or an objective's place is not there."""
-    layers = _layers(objectives)
-    for size in dict.fromkeys(sizes) if layers else ():
-        grey = torch.full((1, 3, *size), 0.5, device=model.device)
-        with torch.no_grad():
-            outputs, _ = model.capture(layers, grey, truncate=True)
-        maps = {name: model.maps(name, output) for name, output in outputs.items()}
-        for objective in objectives:
-            objective({IMAGE: grey, **maps})
+def _tries(config: AscentConfig) -> set[int]:
+    """The steps after which the best image so far is looked for; none where there are too few to choose from."""
+    if not config.best or config.steps < 3 * _TRIED:
+        return set()
+    return {config.steps - round(k * config.steps / 3 / _TRIED) for k in range(_TRIED)}

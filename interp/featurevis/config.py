@@ -48,6 +48,10 @@ class Convergence:
             raise InterpError(f"the `gain` of Convergence is {self.gain}: give a share, 0 or more, such as 0.01")
 
 
+# Lucid's rate, ebbing away so that the image comes to rest.
+RATE = Cosine(0.05)
+
+
 @dataclass(frozen=True)
 class AscentConfig:
     """How an image is optimized.
@@ -59,12 +63,12 @@ class AscentConfig:
     network; ``converged``: when an image is left as it is before ``steps`` are over, None for never; ``films``: how
     many moments of each image are kept, 0 for none; ``best``: keep the best moment of the last third of the steps
     (by the score without transforms), not simply the last; ``batch``: images per forward, None for a size that suits
-    the device and the ``memory`` (GiB) it may take.
+    the device and the ``memory`` (GiB) that a step may take, None for 2 on a CPU and most of what is free elsewhere.
     """
 
     steps: int = 128
     size: tuple[int, int] | None = None
-    rate: Schedule = Cosine(0.05)
+    rate: Schedule = RATE
     param: ImageParam = FOURIER
     transform: Transform = STANDARD
     views: int = 1
@@ -76,7 +80,7 @@ class AscentConfig:
     films: int = 0
     best: bool = True
     batch: int | None = None
-    memory: float = 2.0
+    memory: float | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -89,7 +93,7 @@ class AscentConfig:
             raise InterpError(f"`views` is {self.views}: give at least 1 transformed view of each image per step")
         if self.films < 0:
             raise InterpError(f"`films` is {self.films}: give how many moments of each image to keep, 0 for none")
-        if not 0 < self.memory < math.inf:
-            raise InterpError(f"`memory` is {self.memory}: give how many GiB a step may take, such as 2")
+        if self.memory is not None and not 0 < self.memory < math.inf:
+            raise InterpError(f"`memory` is {self.memory}: give how many GiB a step may take, such as 2.0")
         check(self.rate, "rate", "a positive step width, such as 0.05", positive=True)
         check(self.smoothing, "smoothing", "the standard deviation of a blur in pixels, 0 for none")

@@ -38,6 +38,11 @@ def layer_of(key: str) -> str | None:
     return None if key in (IMAGE, ALPHA) else module_of(key.removeprefix(_TOKENS))
 
 
+def source_of(key: str) -> str | None:
+    """What has to be recorded for a key of the activations: a layer, or ``input_of`` one; None for the image's own."""
+    return None if key in (IMAGE, ALPHA) else key.removeprefix(_TOKENS)
+
+
 class Objective(ABC):
     """One value per image, to be made large. ``str`` names it; equal names mean equal random draws."""
 
@@ -146,20 +151,21 @@ class Product(Objective):
         return " * ".join([*([f"{self.factor:g}"] if self.factor != 1 else []), *map(str, self.parts)])
 
 
-def each(objectives: Sequence[Objective], activations: Activations) -> Float[Tensor, " n"]:
-    """The value of every image: each objective has as many images as it asks for, in succession. Channels of one layer are read at once."""
+def each(objectives: Sequence[Objective], activations: Activations, group: int = 1) -> Float[Tensor, " n"]:
+    """The value of every image: each objective has ``group`` images in succession. Channels of one layer are read at once."""
     values: dict[int, Tensor] = {}
     by_layer: dict[str, dict[int, int]] = {}
     place = 0
     for objective in objectives:
         channel = objective.mean_of
         if channel is not None:
-            by_layer.setdefault(channel.layer, {})[place] = channel.channel
+            by_layer.setdefault(channel.layer, {}).update(dict.fromkeys(range(place, place + group), channel.channel))
         else:
-            values[place] = objective({key: activations[key][place : place + objective.images] for key in objective.layers})
-        place += objective.images
+            values[place] = objective({key: activations[key][place : place + group].float() for key in objective.layers})
+        place += group
     for layer, channels in by_layer.items():
-        means = activations[layer][list(channels), list(channels.values())].flatten(1).mean(1, keepdim=True)
+        # Chosen first and made float32 then: the whole layer may be large, and in half precision.
+        means = activations[layer][list(channels), list(channels.values())].float().flatten(1).mean(1, keepdim=True)
         values.update(zip(channels, means, strict=True))
     return torch.cat([values[k] for k in sorted(values)])
 

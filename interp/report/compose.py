@@ -1,4 +1,4 @@
-"""The products of the single missions: kernels, activations, optimized images, Grad-CAM."""
+"""The products of the single missions: kernels, activations, Grad-CAM. Optimized images have their own file, `features`."""
 
 from __future__ import annotations
 
@@ -6,31 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from interp import activations as acts
-from interp import featurevis, kernels
+from interp import kernels
 from interp.activations import Activations, Rank
 from interp.attribution import gradcam
 from interp.comparisons import activations as activation_figures
-from interp.comparisons import features as feature_figures
 from interp.comparisons import gradcam as gradcam_figures
 from interp.comparisons import kernels as kernel_figures
 from interp.comparisons.scaling import ScaleBy
-from interp.comparisons.subjects import Subject, subjects, unit_name
+from interp.comparisons.subjects import Subject, subjects
 from interp.core.depth import has_kernel
 from interp.core.method import Heatmap
 from interp.core.model import Layer, Model
 from interp.core.unit import Unit
-from interp.errors import InterpError
-from interp.featurevis import AscentConfig, Feature
-from interp.images import Photo, uint8
+from interp.images import Photo
 from interp.kernels import Kernels, Order
 from interp.kernels import Scale as KernelScale
-from interp.report.product import Figure, Product, Tick, silent
-from interp.runs import config_entry
+from interp.report.product import Figure, Product
 
-KERNELS, ACTIVATIONS, FEATURES, GRADCAM = "Kernels", "Activations", "Optimized images", "Grad-CAM"
+KERNELS, ACTIVATIONS, GRADCAM = "Kernels", "Activations", "Grad-CAM"
 Arrays = dict[str, np.ndarray]
 
 
@@ -135,72 +130,6 @@ def activation_figures_of(
 def zeros(found: Mapping[str, Activations]) -> dict[str, object]:
     """Per layer: the share of values that are exactly zero, and of channels that are zero everywhere."""
     return {name: {"zero_values": float(a.zeros.mean()), "silent_channels": float((a.zeros == 1).mean())} for name, a in found.items()}
-
-
-def of_features(model: Model, units: Sequence[Unit], config: AscentConfig, seed: int, tick: Tick = silent) -> Product:
-    """Images optimized for ``units``, columns by layer."""
-    found = optimize(model, units, config, seed, tick)
-    layers: dict[str, list[Feature]] = {}
-    for unit, feature in zip(units, found, strict=True):
-        layers.setdefault(unit.layer, []).append(feature)
-    names = {str(u): unit_name(model, u) for u in units if u.layer == model.output}
-    title = f"Optimized images of {model.spec.reference}"
-    figure = Figure(
-        "features",
-        feature_figures.figure(layers, title, names),
-        f"Images that excite units of {', '.join(layers)}",
-        feature_caption(config),
-        FEATURES,
-    )
-    metrics = {"features": scores(units, found), "chosen": {"ascent": config_entry(config)}}
-    return Product(title, lead(model, "What its units respond to most."), [figure], feature_arrays(units, found), metrics)
-
-
-def optimize(model: Model, units: Sequence[Unit], config: AscentConfig, seed: int, tick: Tick = silent) -> list[Feature]:
-    """`featurevis.visualize` with progress."""
-    if not units:
-        return []
-    return featurevis.visualize(model, units, config, seed, lambda done, total: tick("optimizing images", done, total))
-
-
-def suitable_size(model: Model) -> tuple[int, int] | None:
-    """A size for optimized images, large enough to show a pattern and small enough for a laptop; None for the model's own.
-
-    128 px for models of larger input, 1.5 times their own for models of smaller input, where the model takes another size.
-    """
-    own = max(model.preprocess.size)
-    side = 128 if own > 128 else own * 3 // 2
-    if side == own:
-        return None
-    probe = torch.full((1, len(model.preprocess.mean), side, side), 0.5, device=model.device)
-    try:
-        with torch.no_grad():
-            model(probe)
-    except InterpError:
-        return None
-    return (side, side)
-
-
-def feature_caption(config: AscentConfig) -> str:
-    """How the optimized images were made, in words."""
-    return (
-        f"Each image was optimized from noise for {config.steps} steps of gradient ascent to excite one unit (the mean of a channel, "
-        "or a neuron). The score is the unit's value on the finished 8-bit image, without any transformation."
-    )
-
-
-def feature_arrays(units: Sequence[Unit], found: Sequence[Feature]) -> Arrays:
-    """The 8-bit images and the scores of all steps, by unit."""
-    arrays: Arrays = {}
-    for unit, feature in zip(units, found, strict=True):
-        arrays[f"features/{unit}/image"] = uint8(feature.image)
-        arrays[f"features/{unit}/scores"] = feature.scores
-    return arrays
-
-
-def scores(units: Sequence[Unit], found: Sequence[Feature]) -> dict[str, object]:
-    """Per unit: the score before the first step, after the last, and whether it never fired."""
-    return {str(u): {"first": float(f.scores[0]), "final": float(f.final), "dead": bool(f.dead)} for u, f in zip(units, found, strict=True)}
 
 
 def of_gradcam(

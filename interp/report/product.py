@@ -36,8 +36,21 @@ class Figure:
 
 
 @dataclass(frozen=True, eq=False)
+class Film:
+    """One film: file stem, animated WebP and, where asked for, MP4 bytes; ``size`` (rows, cols) in pixels; texts as of a `Figure`."""
+
+    stem: str
+    webp: bytes
+    mp4: bytes | None
+    size: tuple[int, int]
+    alt: str
+    caption: str
+    section: str
+
+
+@dataclass(frozen=True, eq=False)
 class Product:
-    """Figures with their numbers. Arrays are the truth, figures are derived from them."""
+    """Figures and films with their numbers. Arrays are the truth, figures are derived from them."""
 
     title: str
     lead: str
@@ -45,10 +58,11 @@ class Product:
     arrays: Mapping[str, np.ndarray]
     metrics: Mapping[str, object] = field(default_factory=dict)
     facts: Sequence[tuple[str, str]] = ()
+    films: Sequence[Film] = ()
 
 
 def write(product: Product, run: Run, tick: Tick = silent) -> None:
-    """Draw every figure as PNG and PDF into ``run``, with arrays, metrics and ``index.html``."""
+    """Draw every figure as PNG and PDF into ``run``, with films, arrays, metrics and ``index.html``."""
     sections: dict[str, list[Picture]] = {}
     for done, figure in enumerate(product.figures):
         tick("drawing", done, len(product.figures))
@@ -66,9 +80,22 @@ def write(product: Product, run: Run, tick: Tick = silent) -> None:
         )
         sections.setdefault(figure.section, []).append(picture)
     tick("drawing", len(product.figures), len(product.figures))
+    for film in product.films:
+        sections.setdefault(film.section, []).append(_written(film, run))
     run.arrays(product.arrays)
     run.metrics(product.metrics)
     run.text("index.html", render(page(product, run, sections)))
+
+
+def _written(film: Film, run: Run) -> Picture:
+    """The film's files, and how the page shows it: as a picture that moves."""
+    name = f"films/{film.stem}"
+    run.write(f"{name}.webp", film.webp)
+    links = [Link("full size", f"{name}.webp")]
+    if film.mp4 is not None:
+        run.write(f"{name}.mp4", film.mp4)
+        links.insert(0, Link("MP4", f"{name}.mp4"))
+    return Picture(f"{name}.webp", film.alt, film.caption, tuple(links), film.size[1], film.size[0])
 
 
 def page(product: Product, run: Run, sections: Mapping[str, Sequence[Picture]]) -> Page:

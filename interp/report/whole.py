@@ -21,6 +21,7 @@ from interp.featurevis import AscentConfig, Feature
 from interp.images import Photo
 from interp.kernels import Kernels
 from interp.report import compose
+from interp.report import features as optimized
 from interp.report.product import Figure, Product, Tick, silent
 from interp.runs import config_entry
 
@@ -49,7 +50,7 @@ def report(model: Model, photos: Sequence[Photo], settings: Settings, tick: Tick
     tick("Grad-CAM", 0, 1)
     places = [name for name in names if all(compose.explainable(model, [name], s.unit) for s in people)]
     heatmaps = gradcam.of(model, images, [s.unit for s in people], places) if places else []
-    features = compose.optimize(model, units, settings.ascent, settings.seed, tick)
+    features = optimized.optimize(model, units, settings.ascent, settings.seed, tick)
     by_layer: dict[str, list[Feature]] = {name: [] for name in names}
     for unit, feature in zip(units, features, strict=True):
         by_layer[unit.layer].append(feature)
@@ -83,17 +84,17 @@ def report(model: Model, photos: Sequence[Photo], settings: Settings, tick: Tick
         labels = {str(u): unit_name(model, u) for u in units if u.layer == model.output}
         grid = feature_figures.figure(shown, f"Optimized images of {model.spec.reference}", labels)
         figures.append(
-            Figure("features", grid, "Images optimized for single units, by layer", _feature_caption(settings), compose.FEATURES)
+            Figure("features", grid, "Images optimized for single units, by layer", _feature_caption(settings), optimized.FEATURES)
         )
     if heatmaps:
         figures.append(compose.gradcam_figure(model, people, heatmaps, places))
         arrays |= compose.heatmap_arrays(people, heatmaps)
     arrays |= {f"kernels_shown/{k.layer}": kernel_figures.shown(k) for k in weights.values() if k is not None}
-    arrays |= compose.feature_arrays(units, features)
+    arrays |= optimized.feature_arrays(units, features)
     metrics: dict[str, object] = {
         "predictions": compose.predictions(people),
         "zeros": compose.zeros(found),
-        "features": compose.scores(units, features),
+        "features": optimized.scores(units, features),
     }
     metrics["chosen"] = {"layers": names, "units": [str(u) for u in units], "ascent": config_entry(settings.ascent)}
     return Product(title, compose.lead(model, _lead(people)), figures, arrays, metrics, model_facts(model, names, people))
@@ -145,7 +146,7 @@ def _overview_caption(subject: Subject) -> str:
 
 def _feature_caption(settings: Settings) -> str:
     which = "the units named" if settings.units else "the units with the largest mean activation on the photographs, strongest first"
-    return f"Columns: layers; rows: {which}. {compose.feature_caption(settings.ascent)}"
+    return f"Columns: layers; rows: {which}. {optimized.feature_caption(settings.ascent)}"
 
 
 def _lead(people: Sequence[Subject]) -> str:

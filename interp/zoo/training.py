@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from interp.core.precision import has_fast_bf16
 from interp.core.rng import generator
 from interp.zoo.muon import Muon
 
@@ -200,10 +201,3 @@ class Trainer:
         self.averaged.load_state_dict(state["averaged"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):  # type: ignore[call-overload]
             optimizer.load_state_dict(saved)
-
-
-def has_fast_bf16(device: torch.device) -> bool:
-    """True where bfloat16 is computed in hardware; elsewhere it is emulated and slower than float32."""
-    if device.type == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()

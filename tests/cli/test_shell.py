@@ -82,7 +82,7 @@ def test_same_seed_same_arrays_whatever_is_drawn_in_between(here, photo):
 def test_single_commands_write_their_figures(here, photo):
     assert run(["kernels", "embedded", "--layers", "stem.conv", "fc", "--out", "k"]) == 0
     assert run(["activations", "embedded", str(photo), "--units", "stage1.block1:3,5", "--scale", "layer", "--out", "a"]) == 0
-    assert run(["visualize", "stem:0-1", "fc:3", *SMALL, "--size", "32", "--out", "v"]) == 0
+    assert run(["visualize", "stem:0-1", "fc:3", *SMALL, "--size", "32", "--quality", "none", "--out", "v"]) == 0
     assert run(["gradcam", "embedded", str(photo), "--target", "espresso", "--scale", "shared", "--out", "g"]) == 0
     for name in "kavg":
         assert verify(here / name).ok
@@ -114,7 +114,7 @@ def test_verify_finds_a_changed_file(here, capsys):
         (["report", "embedded", "--layers", "stage1.blok1"], "no layer 'stage1.blok1'.*did you mean 'stage1.block1'"),
         (["gradcam", "swin_t", "--random-weights", "--layers", "features.1.0.attn.qkv"], "'features.1.0.attn.qkv'.*never fires"),
         (["visualize", "stem:32"], "no unit 'stem:32'.*32 channels, 0 to 31"),
-        (["visualize", "stem"], "'stem' names no units"),
+        (["visualize", "stem"], "no unit is named: 'stem' is taken for the model"),
         (["visualize"], "no unit is named"),
         (["visualize", "stem:0", "--size", "100000"], "--size 100000 is too large"),
         (["visualize", "stem:0", "--total-variation", "nan"], "--total-variation nan is no weight"),

@@ -102,3 +102,53 @@ def test_silent_units_are_said_not_drawn():
     silent = features.panel(feature(True))
     assert isinstance(silent, EmptyPanel)
     assert "conv:1 stayed silent" in silent.reason
+
+
+def shown(unit: str, **options: object) -> features.Shown:
+    return features.Shown(Feature(Unit.parse(unit), VIEW, np.zeros(2, dtype=np.float32), 2.5, False), **options)
+
+
+def test_below_an_image_stands_its_ratio_to_photographs_or_its_score():
+    assert features.shown_panel(shown("conv:1")).sublabel == "score 2.5"
+    assert features.shown_panel(shown("conv:1", ratio=2.34)).sublabel == "2.34x photographs"
+    assert features.shown_panel(shown("conv:1", ratio=-0.5)).sublabel == "\u22120.5x photographs"
+
+
+def test_a_failed_check_is_marked_with_the_first_and_how_many_more():
+    one = features.shown_panel(shown("conv:1", ratio=0.5, flags=("below photographs",)))
+    assert one.sublabel == "0.5x photographs\n! below photographs"
+    assert features.shown_panel(shown("conv:1", flags=("below photographs", "grey", "fragile"))).sublabel.endswith(
+        "! below photographs (+2)"
+    )
+
+
+def test_few_units_of_several_layers_stand_in_columns():
+    found = {"a": [shown("a:1"), shown("a:2")], "b": [shown("b:7")]}
+    (grid,) = features.sheets(found, "Images")
+    assert (grid.column_headers, grid.row_headers, grid.title) == (("a", "b"), ("unit 1", "unit 2"), "Images")
+    assert [[getattr(panel, "label", None) for panel in row] for row in grid.rows] == [["a:1", "b:7"], ["a:2", None]]
+
+
+def test_many_layers_are_turned_over_eight_columns_at_a_time():
+    pages = features.sheets({f"layer{k}": [shown(f"layer{k}:0")] for k in range(11)}, "Images")
+    assert [page.column_headers for page in pages] == [tuple(f"layer{k}" for k in range(8)), ("layer8", "layer9", "layer10")]
+    assert [page.title for page in pages] == ["Images, 1 of 2", "Images, 2 of 2"]
+
+
+def test_many_units_stand_in_rows_of_eight_and_pages_of_sixty_four():
+    pages = features.sheets({"conv": [shown(f"conv:{k}") for k in range(150)]}, "Images")
+    assert [(len(page.rows), page.columns) for page in pages] == [(8, 8), (8, 8), (3, 8)]
+    labels = [panel.label for page in pages for panel in page.panels() if isinstance(panel, ImagePanel)]
+    assert labels == [f"conv:{k}" for k in range(150)]
+    assert sum(isinstance(panel, EmptyPanel) for panel in pages[2].panels()) == 2
+    assert pages[0].column_headers == ()
+
+
+def test_a_layer_with_many_units_beside_one_with_few_gets_no_column():
+    (grid,) = features.sheets({"a": [shown("a:0")], "b": [shown(f"b:{k}") for k in range(9)]}, "Images")
+    assert [panel.label for panel in grid.rows[0]] == ["a:0", *(f"b:{k}" for k in range(7))]
+
+
+def test_a_silent_unit_in_a_sheet_is_words():
+    silent = features.Shown(Feature(Unit("conv", 1), VIEW, np.zeros(2, dtype=np.float32), 0.0, True), flags=("dead",))
+    assert isinstance(features.shown_panel(silent), EmptyPanel)

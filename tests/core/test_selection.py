@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -30,6 +30,35 @@ def test_units_of_ranges_globs_and_all(network: Network) -> None:
     assert model.units("conv1:0-2,63") == [Unit("conv1", c) for c in (0, 1, 2, 63)]
     assert len(model.units("layer4.*.conv2:*")) == 1024
     assert model.units(["fc:3", "conv1:1@0,111", "fc:3"]) == [Unit("fc", 3), Unit("conv1", 1, (0, 111))]
+
+
+def test_the_strongest_channels_are_asked_for_once_for_all_layers(network: Network) -> None:
+    model = network("resnet18")
+    asked: list[list[str]] = []
+
+    def strengths(layers: Sequence[str]) -> dict[str, list[float]]:
+        asked.append(list(layers))
+        return {name: [float(c == 5) - (c == 2) for c in range(model.layer(name).channels)] for name in layers}
+
+    found = model.units(["conv1:top2", "layer4.*.conv2:top1", "fc:3"], strengths)
+    assert found == [Unit("conv1", 5), Unit("conv1", 0), Unit("layer4.0.conv2", 5), Unit("layer4.1.conv2", 5), Unit("fc", 3)]
+    assert asked == [["conv1", "layer4.0.conv2", "layer4.1.conv2"]]
+    assert model.units("conv1:3", strengths) == [Unit("conv1", 3)]
+    assert len(asked) == 1, "nothing is asked where no strongest channels are wanted"
+
+
+def test_the_strongest_channels_need_images(network: Network) -> None:
+    with pytest.raises(InterpError, match="'conv1:top2' needs images that say which channels are strongest"):
+        network("resnet18").units("conv1:top2")
+
+
+def test_globs_leave_out_layers_without_maps_and_say_which(trap_model: Model) -> None:
+    assert {unit.layer for unit in trap_model.units("*:0")} == {layer.name for layer in trap_model.layers if layer.layout is not None}
+    assert [layer.name for layer in trap_model.unmapped(["*:0", "conv1:0"])] == ["both"]
+    with pytest.raises(Unsupported, match="layer 'both'"):
+        trap_model.units("both:0")
+    with pytest.raises(Unsupported, match=r"none of the 1 layers that 'bot\*' matches has maps: 'both'"):
+        trap_model.units("bot*:0")
 
 
 @pytest.mark.parametrize(

@@ -53,16 +53,60 @@ def test_a_huge_range_costs_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("conv1", r"'conv1' names no units: write 'layer:channel', 'layer:0-15' or 'layer:\*'"),
+        ("conv1", r"'conv1' names no units: write 'layer:channel', 'layer:0-15', 'layer:\*' or 'layer:top8'"),
         ("a:b:1", "names no units"),
         ("conv1:x", r"'x' in 'conv1:x' is no channel, range of channels or '\*'"),
         ("conv1:9-3", r"the range '9-3' in 'conv1:9-3' is empty: write '3-9'"),
         ("conv1:1-2@3,4", "is no unit"),
+        ("conv1:top0", "'top0' in 'conv1:top0' asks for no channel: write 'top1' or more"),
+        ("conv1:top", "'top' in 'conv1:top' is no channel.*'top8'"),
+        ("conv1:top8,3", "'top8' in 'conv1:top8,3' is no channel"),
     ],
 )
 def test_what_is_no_pattern_is_refused(text: str, message: str) -> None:
     with pytest.raises(InterpError, match=message):
         UnitPattern.parse(text)
+
+
+def test_the_strongest_are_picked_by_strength_in_order() -> None:
+    pattern = UnitPattern.parse("features.*:top3")
+    assert (pattern.layer, pattern.top, pattern.glob) == ("features.*", 3, True)
+    assert pattern.strongest([0.5, 2.0, float("nan"), -1.0, 2.0]) == [1, 4, 0]
+    assert pattern.strongest([0.0, 1.0]) == [1, 0], "of a glob's layers, all there are"
+
+
+def test_a_named_layer_with_too_few_channels_is_refused() -> None:
+    with pytest.raises(InterpError, match=r"'conv1:top3' asks for 3 channels, but there are 2: write 'top2'"):
+        UnitPattern.parse("conv1:top3").strongest([0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [
+        ("layer4:3", True),
+        ("layer4.*:*", True),
+        ("a:top8", True),
+        ("a:0-3,7", True),
+        ("a:3@1,2", True),
+        ("a:9-3", True),
+        ("a:3x", True),
+        ("resnet18", False),
+        ("net.py:factory", False),
+        ("nets/net.py:top8", False),
+        ("timm/convnext_tiny", False),
+        ("a:factory", False),
+        (":3", False),
+        ("a:", False),
+    ],
+)
+def test_what_looks_like_units(text: str, units: bool) -> None:
+    """A mistake in what was meant as units is theirs, to be told as one; a function in a file never is one."""
+    assert UnitPattern.looks_like(text) is units
+
+
+@given(UNITS)
+def test_every_unit_looks_like_one(unit: Unit) -> None:
+    assert UnitPattern.looks_like(str(unit))
 
 
 def test_units_sort_by_layer_then_channel() -> None:

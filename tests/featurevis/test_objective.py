@@ -86,7 +86,7 @@ def test_each_image_under_its_own_objective() -> None:
     maps = activations()
     for trio in ([A, B, Channel(Unit("conv1", 1))], [A, A + B, Logit(Unit("fc", 1))], [TotalVariation(), Neuron(Unit("conv2", 2)), A]):
         expected = torch.stack([objective(maps)[i] for i, objective in enumerate(trio)])
-        torch.testing.assert_close(each(trio, maps), expected)
+        torch.testing.assert_close(each(trio, maps), expected.float())
 
 
 def test_refusals(cnn: Model) -> None:

@@ -1,107 +1,57 @@
-"""Transforms are exact where the arithmetic is, know rows from columns, and treat each image by itself."""
+"""Chains: sampled once, equal to their steps, each image by itself, draws from the generators alone."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from interp.errors import InterpError
-from interp.featurevis.transform import NONE, STANDARD, Compose, Crop, Jitter, Pad, Rotate, Scale, Transform, rotation, sample, translation
+from interp.featurevis import chain, sampling
+from interp.featurevis.transform import (
+    NONE,
+    PRESETS,
+    STANDARD,
+    Affine,
+    Blur,
+    Compose,
+    Crop,
+    Flip,
+    Geometric,
+    Jitter,
+    Noise,
+    Pad,
+    RandomCrop,
+    Resize,
+    Rotate,
+    Scale,
+    Transform,
+    sample,
+)
 
 from .conftest import generators
+from .photos import close, photos
 
-
-def photos(n: int = 2, rows: int = 9, cols: int = 14) -> torch.Tensor:
-    return torch.rand(n, 3, rows, cols, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
-
-
-def close(actual: torch.Tensor, expected: torch.Tensor) -> bool:
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
-    return True
-
-
-def vector(*values: float) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def test_nothing() -> None:
-    images = photos()
-    assert NONE(images, generators(2)) is images
-    for still in (Jitter(0), Scale(1.0, 1.0), Rotate(0.0), Pad(0), Compose((Pad(3), Crop(3)))):
-        close(still(images, generators(2)), images)
-
-
-def test_pad_adds_a_border_of_its_colour() -> None:
-    images = photos()
-    close(Pad(3, 0.25)(images, generators(2)), F.pad(images, (3, 3, 3, 3), value=0.25))
-    assert Pad(3).size((9, 14)) == (15, 20)
-    close(Crop(2)(images, generators(2)), images[:, :, 2:-2, 2:-2])
-
-
-def test_shift_of_rows_and_columns_brings_in_the_mirror_image() -> None:
-    images = photos()
-    moved = sample(images, translation(vector(2, 0), vector(0, -3)), (9, 14), None)
-    close(moved[0], torch.cat([images[0, :, :2].flip(1), images[0, :, :-2]], dim=1))
-    close(moved[1], torch.cat([images[1, :, :, 3:], images[1, :, :, -3:].flip(2)], dim=2))
-    inside = torch.roll(images, (2, 0), (2, 3))[0, :, 2:]
-    close(moved[0, :, 2:], inside)
-
-
-def test_shift_within_a_pad_is_pad_and_crop() -> None:
-    images = photos(8)
-    result = Compose((Pad(4, 0.25), Jitter(8), Crop(4)))(images, generators(8))
-    padded = F.pad(images, (4, 4, 4, 4), value=0.25)
-    draws = [torch.randint(0, 9, (2,), generator=g).tolist() for g in generators(8)]
-    assert len({tuple(d) for d in draws}) > 4
-    for i, (row, col) in enumerate(draws):
-        close(result[i], padded[i, :, 8 - row : 17 - row, 8 - col : 22 - col])
-
-
-def test_jitter_reaches_each_place() -> None:
-    for pixels, expected in ((4, {-2, -1, 0, 1, 2}), (3, {-2, -1, 0, 1})):
-        matrices = Jitter(pixels).matrices((9, 14), generators(80))
-        assert set(matrices[:, 1, 2].neg().int().tolist()) == expected == set(matrices[:, 0, 2].neg().int().tolist())
-
-
-def test_scale_by_two_is_bilinear_interpolation_of_the_middle() -> None:
-    images = photos(2, 8, 12)
-    enlarged = F.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
-    result = Scale(2.0, 2.0)(images, generators(2))
-    close(result, enlarged[:, :, 4:-4, 6:-6])
-    shrunk = Compose((Pad(0, 0.25), Scale(0.5, 0.5)))(images, generators(2))
-    close(shrunk[:, :, 2:6, 3:9], F.avg_pool2d(images, 2))
-    close(shrunk[:, :, 0], torch.full_like(shrunk[:, :, 0], 0.25))
-
-
-def test_quarter_turn_is_rot90() -> None:
-    square = photos(2, 9, 9)
-    turned = sample(square, rotation(vector(90, -90)), (9, 9), None)
-    close(turned[0], torch.rot90(square[0], 1, (1, 2)))
-    close(turned[1], torch.rot90(square[1], -1, (1, 2)))
-    wide = photos(1, 9, 15)
-    close(sample(wide, rotation(vector(90.0)), (15, 9), None), torch.rot90(wide, 1, (2, 3)))
-    # In a frame that keeps its shape the outside is filled, not stretched into.
-    kept = sample(wide, rotation(vector(90)), (9, 15), 0.25)
-    close(kept[:, :, :, 3:12], torch.rot90(wide, 1, (2, 3))[:, :, 3:12])
-    close(kept[:, :, :, :3], torch.full_like(kept[:, :, :, :3], 0.25))
-
-
-def test_a_chain_is_sampled_once_and_equals_its_steps() -> None:
-    ramp = torch.linspace(0, 1, 40, dtype=torch.float64).expand(1, 3, 40, 40).contiguous()
-    draws, chain = generators(1), (Jitter(4), Scale(0.9, 1.1), Rotate(10.0))
-    together = Compose(chain)(ramp, generators(1))
-    apart = ramp
-    for part in chain:
-        apart = part(apart, draws)
-    # A ramp is what bilinear interpolation leaves alone, away from the edges.
-    torch.testing.assert_close(together[..., 8:-8, 8:-8], apart[..., 8:-8, 8:-8], rtol=0, atol=1e-9)
-
-
-def test_a_second_pad_has_its_own_colour() -> None:
-    images = photos(1)
-    result = Compose((Pad(1, 0.0), Pad(1, 1.0)))(images, generators(1))
-    close(result, F.pad(F.pad(images, (1,) * 4, value=0.0), (1,) * 4, value=1.0))
+AFFINE = Affine(degrees=20.0, translate=0.1, scale=(0.8, 1.2), shear=10.0)
+DRAWN = [
+    Jitter(6),
+    Scale(0.4, 1.5),
+    Scale(values=(0.9, 1.0, 1.1)),
+    Rotate(30.0),
+    AFFINE,
+    Flip(0.5, 0.5),
+    RandomCrop(),
+    Compose((RandomCrop(0.8, sd=0.2), Resize(6, 5))),
+    Noise(0.1, 0.1),
+    Blur(0.0, 2.0),
+    Compose((Pad(2, 0.3), Jitter(4), Flip(), Crop(2))),
+    Compose((Pad(2, 0.3), Jitter(4), Rotate(20.0), Blur(0.1, 1.0), Jitter(3), Noise(0.05))),
+    *(transform for name, transform in PRESETS.items() if name != "none"),
+]
+EACH = pytest.mark.parametrize("transform", DRAWN, ids=str)
 
 
 class Invert(Transform):
@@ -112,45 +62,150 @@ class Invert(Transform):
         return before
 
 
+def test_nothing() -> None:
+    images = photos()
+    assert NONE(images, generators(2)) is images
+    for still in (Jitter(0), Pad(0), Flip(0.0, 0.0), Compose((Pad(3), Crop(3)))):
+        assert torch.equal(still(images, generators(2)), images)
+    for still in (Scale(1.0, 1.0), Rotate(0.0), Affine(), Resize(9, 14), RandomCrop(1.0, sd=0.0)):
+        close(still(images, generators(2)), images)
+
+
+def test_a_chain_is_sampled_once_and_equals_its_steps() -> None:
+    ramp = torch.linspace(0, 1, 40, dtype=torch.float64).expand(1, 3, 40, 40).contiguous()
+    draws, moves = generators(1), (Jitter(4), Scale(0.9, 1.1), Rotate(10.0), AFFINE)
+    together = Compose(moves)(ramp, generators(1))
+    apart = ramp
+    for part in moves:
+        apart = part(apart, draws)
+    # A ramp is what bilinear interpolation leaves alone, away from the edges.
+    close(together[..., 14:-14, 14:-14], apart[..., 14:-14, 14:-14], 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("transform", "passes"),
+    [
+        (Compose((Pad(2), Jitter(4), Scale(0.9, 1.1), Rotate(10.0), Jitter(2), Crop(2), Resize(30, 30))), 1),
+        (Compose((Compose((Jitter(4), Rotate(5.0))), STANDARD)), 2),
+        (Compose((Compose((Jitter(4), Rotate(5.0))), Compose((Scale(0.9, 1.1), Flip())))), 1),
+        (Compose((Rotate(5.0), Invert(), Rotate(5.0))), 2),
+        (Compose((Jitter(5), Flip())), 0),
+    ],
+)
+def test_how_often_pixels_are_interpolated(transform: Transform, passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def counted(*args: object) -> torch.Tensor:
+        calls.append(1)
+        found: torch.Tensor = sample(*args)
+        return found
+
+    monkeypatch.setattr(chain, "sample", counted)
+    transform(photos(1, 30, 30), generators(1))
+    assert len(calls) == passes
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.integers(0, 40).map(Jitter), st.integers(0, 3).map(Crop), st.just(Flip(0.5, 0.5))),
+        min_size=1,
+        max_size=5,
+    ),
+    st.sampled_from([None, 0.0, 0.3]),
+    st.integers(0, 1000),
+)
+def test_moves_by_whole_pixels_are_what_sampling_gives_but_exact(moves: list[Geometric], grey: float | None, seed: int) -> None:
+    images = photos(2, 33, 38)
+    parts = (*moves,) if grey is None else (Pad(3, grey), *moves)
+    exact = Compose(parts)(images, generators(2, seed))
+    # A rotation by nothing makes the chain one that is interpolated.
+    close(exact, Compose((*parts, Rotate(0.0)))(images, generators(2, seed)), 1e-9)
+    known = torch.cat([images.flatten(), torch.tensor([grey or 0.0], dtype=torch.float64)])
+    assert torch.isin(exact, known).all(), "each pixel is one of the image's, to the bit"
+
+
+def test_a_second_pad_has_its_own_colour() -> None:
+    images = photos(1)
+    result = Compose((Pad(1, 0.0), Pad(1, 1.0)))(images, generators(1))
+    assert torch.equal(result, F.pad(F.pad(images, (1,) * 4, value=0.0), (1,) * 4, value=1.0))
+
+
 def test_other_transforms_take_their_turn() -> None:
     images = photos(1)
     close(Compose((Pad(1, 0.25), Invert()))(images, generators(1)), 1 - F.pad(images, (1,) * 4, value=0.25))
     close(Compose((Invert(), Pad(1, 0.25)))(images, generators(1)), F.pad(1 - images, (1,) * 4, value=0.25))
 
 
-def test_standard_is_lucids_at_lucids_size_and_scales() -> None:
-    assert STANDARD.chain((128, 128)).parts == (Pad(12), Jitter(8), Scale(0.9, 1.1), Rotate(10.0), Jitter(4), Crop(12))
-    assert STANDARD.chain((256, 300)).parts[1] == Jitter(16)
-    assert STANDARD.size((33, 47)) == (33, 47) == tuple(STANDARD(photos(1, 33, 47), generators(1)).shape[2:])
+def test_chains_within_a_chain_are_taken_apart() -> None:
+    nested = Compose((Pad(2), Compose((Jitter(3), Compose((Crop(1),)), NONE)), STANDARD))
+    assert nested.steps((128, 126)) == (Pad(2), Jitter(3), Crop(1), *STANDARD.chain((130, 128)).parts)
+    assert nested.size((128, 126)) == (130, 128)
 
 
-def test_draws_of_an_image_are_its_own() -> None:
-    images = photos(3, 20, 24)
-    batch = STANDARD(images, generators(3))
-    for i in range(3):
-        close(STANDARD(images[i : i + 1], generators(3)[i : i + 1]), batch[i : i + 1])
-    same = STANDARD(images[:1].expand(3, -1, -1, -1), generators(3))
-    assert not torch.allclose(same[0], same[1]), "each image is moved by itself"
+@EACH
+def test_each_image_has_its_own_draws(transform: Transform) -> None:
+    images = photos(4, 24, 30, torch.float32)
+    batch = transform(images, generators(4))
+    assert tuple(batch.shape[2:]) == transform.size((24, 30))
+    assert torch.equal(transform(images, generators(4)), batch), "the same draws give the same images"
+    for i in range(4):
+        assert torch.equal(transform(images[i : i + 1], generators(4)[i : i + 1])[0], batch[i]), "alone as in company"
+    turned = transform(images.flip(0), generators(4)[::-1])
+    assert torch.equal(turned.flip(0), batch)
+    same = transform(images[:1].expand(16, -1, -1, -1), generators(16))
+    assert any(not torch.equal(same[0], other) for other in same[1:]), "each image is moved by itself"
 
 
-def test_gradients_flow() -> None:
-    images = photos(1, 16, 16).requires_grad_()
-    (gradient,) = torch.autograd.grad(STANDARD(images, generators(1)).sum(), images)
-    assert (gradient > 0).float().mean() > 0.6
+@EACH
+def test_nothing_is_drawn_from_elsewhere(transform: Transform) -> None:
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002 - the global state is the subject
+    first = transform(photos(2, 24, 30), generators(2))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+    torch.rand(3)
+    assert torch.equal(transform(photos(2, 24, 30), generators(2)), first)
 
 
-@pytest.mark.parametrize(
-    ("bad", "message"),
-    [
-        (lambda: Jitter(-1), "`pixels` of Jitter are -1"),
-        (lambda: Pad(-2), "`pixels` of Pad are -2"),
-        (lambda: Pad(1, 3.0), "`grey` of Pad is 3"),
-        (lambda: Scale(1.1, 0.9), r"Scale goes from 1\.1 to 0\.9"),
-        (lambda: Rotate(270.0), "`degrees` of Rotate are 270"),
-        (lambda: Crop(5)(photos(), generators(2)), r"Crop\(5\) leaves nothing of an image of 9 x 14 px"),
-        (lambda: STANDARD(photos(2), generators(3)), "shape 2x3x9x14 with 3 generators"),
-    ],
-)
-def test_refusals(bad: type, message: str) -> None:
-    with pytest.raises(InterpError, match=message):
-        bad()
+@EACH
+def test_the_gradient_is_the_adjoint(transform: Transform) -> None:
+    images = photos(2, 16, 20).requires_grad_()
+    nothing = transform(torch.zeros_like(images), generators(2))
+    moved = transform(images, generators(2))
+    other = torch.rand(moved.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    (gradient,) = torch.autograd.grad(moved, images, other)
+    # <Ax, y> = <x, A'y>, where A is the transform without what it adds to a black image.
+    torch.testing.assert_close(((moved - nothing) * other).sum(), (images * gradient).sum(), rtol=1e-9, atol=1e-9)
+    assert gradient.abs().sum() > 0
+
+
+@EACH
+def test_values_stay_in_their_range(transform: Transform) -> None:
+    moved = transform(photos(4, 24, 30).round(), generators(4))
+    loud = isinstance(transform, Noise) or any(isinstance(step, Noise) for step in transform.steps((24, 30)))
+    assert (-0.6 if loud else -1e-9) <= moved.min() <= moved.max() <= (1.6 if loud else 1 + 1e-9)
+
+
+def test_shrinking_averages_what_bilinear_interpolation_would_skip() -> None:
+    images = photos(2, 24, 32)
+    close(Resize(8, 8)(images, generators(2)), F.avg_pool2d(images, (3, 4)))
+    stripes = torch.tensor([0.0, 1.0], dtype=torch.float64).repeat(32).expand(1, 3, 64, 64).contiguous()
+    close(Resize(16, 16)(stripes, generators(1)), torch.full((1, 3, 16, 16), 0.5, dtype=torch.float64))
+    # A window that is enlarged by as much as the image shrinks is not blurred by the two of them.
+    half = Compose((RandomCrop(0.5, sd=0.0, centre_sd=0.0), Resize(12, 16)))
+    close(half(images, generators(2)), images[:, :, 6:18, 8:24])
+
+
+def test_images_that_shrink_by_different_factors_keep_their_places() -> None:
+    images = photos(3, 24, 32)
+    factors = torch.tensor([1.0, 0.25, 1.0], dtype=torch.float64)
+    mixed = sample(images, sampling.scaling(factors, factors), (24, 32), None)
+    close(mixed[[0, 2]], images[[0, 2]])
+    close(mixed[1, :, 9:15, 12:20], F.avg_pool2d(images[1], 4))
+
+
+def test_refusals() -> None:
+    with pytest.raises(InterpError, match="shape 2x3x9x14 with 3 generators: give images"):
+        STANDARD(photos(2), generators(3))
+    with pytest.raises(InterpError, match=r"Crop\(5\) leaves nothing of an image of 9 x 14 px \(rows x cols\)"):
+        Crop(5)(photos(), generators(2))

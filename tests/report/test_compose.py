@@ -94,11 +94,6 @@ def test_gradcam_is_only_asked_where_it_exists(model):
     assert compose.explainable(model, ["stem", "fc"], Unit("fc", 0)) == ["stem"]
 
 
-def test_a_size_that_suits_is_one_that_the_model_takes(model):
-    assert compose.suitable_size(model) == (96, 96)
-    assert compose.suitable_size(load("vit_b_32", random_weights=True)) is None
-
-
 def test_photographs_of_one_name_get_numbers(photos):
     given = [photos[0], photos[0], photos[1], replace(photos[0], name="a-2")]
     assert [p.name for p in compose.unique(given)] == ["a", "a-2", "b", "a-2-2"]
