@@ -40,6 +40,7 @@ def ascent(command: Visualize, images: Sequence[Photo] | None, start: Photo | No
     """How images are optimized; ``size`` None where nothing names one. ``images`` give MACO its magnitudes, ``start`` is begun with."""
     from interp.featurevis import AscentConfig
     from interp.featurevis.config import Precision
+    from interp.featurevis.regularizers import Opacity
     from interp.featurevis.transform import preset
 
     # What is not named stays as the engine has it.
@@ -63,6 +64,8 @@ def ascent(command: Visualize, images: Sequence[Photo] | None, start: Photo | No
     if (param := said(command, "param")) is not None:
         changes["param"] = _param(choice("--param", param, PARAMS), images)
     config = replace(config, **changes)  # type: ignore[arg-type]
+    if not config.param.alpha and any(isinstance(term.objective, Opacity) for term in config.regularizers):
+        raise InterpError("--opacity is for images that can be see-through: give --param alpha with it")
     return config if start is None else replace(config, param=_started(config.param, start))
 
 

@@ -16,6 +16,7 @@ from interp.cli.presets import PRESETS
 from interp.cli.publish import publish
 from interp.cli.recipe import PARAMS, PRECISIONS, TRANSFORMS, ascent
 from interp.cli.words import Asked, asked, at_least, check_layers, check_units, choice
+from interp.core.unit import UnitPattern
 from interp.errors import InterpError, Unsupported
 
 if TYPE_CHECKING:
@@ -81,10 +82,15 @@ class Visualize:
     optimizer: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """adam, or any of torch.optim that needs gradients only, such as NAdam."""
     total_variation: Penalty = "0"
+    """Weight of the mean difference of neighbouring pixels, in units of the objective, as all weights."""
     l1: Penalty = "0"
+    """Weight of the mean distance from grey."""
     l2: Penalty = "0"
+    """Weight of the mean square distance from grey."""
     l_infinity: Penalty = "0"
+    """Weight of nearly the largest distance from grey."""
     blur: Penalty = "0"
+    """Weight of the detail that a blur takes away."""
     opacity: Penalty = "0"
     """Weight of the mean opacity, for --param alpha."""
     smoothing: Annotated[str | None, tyro.conf.arg(metavar="PIXELS")] = None
@@ -105,6 +111,8 @@ class Visualize:
     """Also a film of how the images come about."""
     quality: Annotated[str, tyro.conf.arg(metavar=_one_of(CHECKS))] = "cheap"
     """Which checks are made of each image; all optimizes anew from other seeds and for random weights."""
+    judge: Annotated[str | None, tyro.conf.arg(metavar="MODEL")] = None
+    """A held-out model with classes of the same names, which is asked what it makes of the images of classes."""
     loading: Annotated[ModelOptions, tyro.conf.arg(name="")] = field(default_factory=ModelOptions)
     saving: Annotated[SaveOptions, tyro.conf.arg(name="")] = field(default_factory=SaveOptions)
 
@@ -114,6 +122,7 @@ class Visualize:
         # All that can be told without the model is told before it loads.
         config, options = ascent(self, natural if self.images else None, start), self.options()
         shown: list[Made] = []
+        used = natural if self.uses_images(found) else []
         out = self.saving.out
         parent = out.parent if out is not None else Path("results") / "visualize"
 
@@ -131,7 +140,7 @@ class Visualize:
                 reference=found.model,
                 seed=self.loading.seed,
                 out=out,
-                pictures=_unique([*natural, *(p for p in (photo, start) if p is not None)]),
+                pictures=_unique([*used, *(p for p in (photo, start) if p is not None)]),
                 before=lambda: _tell(shown),
             )
 
@@ -162,6 +171,12 @@ class Visualize:
             at_least(2, self.diversity, "--diversity")
         return found
 
+    def uses_images(self, found: Asked) -> bool:
+        """Whether the natural images have a part in what is found."""
+        strongest = any(UnitPattern.parse(t).top is not None for t in found.targets if UnitPattern.looks_like(t))
+        faces = self.diversity is not None or choice("--objective", self.objective, OBJECTIVES) == "diversity"
+        return bool(self.images) or strongest or faces or choice("--quality", self.quality, CHECKS) != "none"
+
     def photographs(self) -> tuple[list[Photo], Photo | None, Photo | None]:
         """The natural images, the one that the objective is about, the one to start from."""
         from interp.featurevis.quality.natural import SAMPLES
@@ -178,6 +193,8 @@ class Visualize:
         from interp.report.features import FeatureOptions, FilmKind, Program
 
         quality, engine = choice("--quality", self.quality, CHECKS), choice("--engine", self.engine, ENGINES)
+        if self.judge is not None and quality == "none":
+            raise InterpError("--judge is a check of images: leave out --quality none, or --judge")
         if quality == "all" and engine == "lucent":
             raise Unsupported("--quality all optimizes anew by interp's own engine: choose --quality cheap with --engine lucent")
         if self.film is not None and engine == "lucent":
@@ -205,7 +222,8 @@ class Visualize:
         name = choice("--objective", self.objective, OBJECTIVES)
         faces = self.diversity or (_FACES if name == "diversity" else None)
         wanted = objectives(name, asking, negative=self.negative, faces=faces, apart=self.apart)
-        shown += made(model, wanted, config, self.loading.seed, tick, options, asking.images, store)
+        judge = None if self.judge is None else ModelOptions(device=self.loading.device).load(self.judge)
+        shown += made(model, wanted, config, self.loading.seed, tick, options, asking.images, store, judge)
         return product(model, shown, config, options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -87,7 +88,8 @@ def _columns(found: Mapping[str, Sequence[Shown]], title: str) -> Grid:
 
 
 def _rows(shown: Sequence[Shown], title: str) -> Grid:
-    columns = min(ACROSS, len(shown))
+    # As few rows as possible, filled evenly.
+    columns = math.ceil(len(shown) / math.ceil(len(shown) / ACROSS))
     panels: list[Panel] = [shown_panel(one) for one in shown]
     panels += [EmptyPanel()] * (-len(panels) % columns)
     return Grid(tuple(tuple(panels[k : k + columns]) for k in range(0, len(panels), columns)), title=title, panel_size=1.5)

@@ -37,6 +37,8 @@ from interp.featurevis.smoothing import smooth
 _LOUDER = 100 ** (1 / ESCAPE_STEPS)
 # Of the last third of the steps, how many moments are tried for the best image.
 _TRIED = 4
+# From this quantile of the gradients' sums on, a pixel is opaque.
+_OPAQUE = 0.8
 # How often an accelerator is asked whether all is well: each question waits for it.
 _PATIENCE = 16
 Size = tuple[int, int]
@@ -61,6 +63,7 @@ class Ascent:
         self.last = torch.full((len(self.names),), config.steps, dtype=torch.long)
         self.ended: list[Tensor] | None = None
         self.best: tuple[Tensor, list[Tensor]] | None = None
+        self.earned: Tensor | None = None
         self.frames: list[np.ndarray] = []
         self.moments = _moments(config.films, config.steps)
         self.tries = _tries(config)
@@ -88,6 +91,9 @@ class Ascent:
             (gradient,) = torch.autograd.grad(whole.sum() * self.made.loss_scale, shown)
             gradient = gradient / self.made.loss_scale
             moved = (gradient != 0).flatten(1).any(1)
+            if self.config.param.earns_opacity:
+                strength = gradient.detach().abs().mean(1)
+                self.earned = strength if self.earned is None else self.earned + strength
             self.fired |= (scores.detach() != 0) | (moved & (not early))
             penalty = self.penalty(shown, progress)
             if penalty is not None:
@@ -209,7 +215,9 @@ class Ascent:
         held = ((rough - exact).abs() <= TOLERANCE * exact.abs().clamp_min(1e-6)) | torch.isnan(exact)
         shown, scores = images.array(pictures), torch.stack(self.scores, dim=1).cpu().numpy()
         film = np.stack([*self.frames, images.uint8(shown)], axis=1) if self.config.films else None
-        alphas = images.array(opacity)[..., 0] if self.config.param.alpha else None
+        if self.earned is not None:
+            opacity = _opacity(self.earned)[:, None]
+        alphas = images.array(opacity)[..., 0] if self.config.param.alpha or self.earned is not None else None
         fired, final = self.fired.tolist(), exact.cpu().tolist()
         found = []
         for i in range(len(self.names)):
@@ -224,6 +232,12 @@ class Ascent:
 
 def _summed(scores: Float[Tensor, " n"], group: int) -> Float[Tensor, " n"]:
     return scores if group == 1 else scores.view(-1, group).sum(1).repeat_interleave(group)
+
+
+def _opacity(earned: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
+    """Sums of gradients as opacity: from 0 to 1 at each image's 80th percentile (Fel et al. 2023)."""
+    most = torch.quantile(earned.flatten(1).float(), _OPAQUE, dim=1).clamp_min(torch.finfo(torch.float32).tiny)
+    return (earned / most[:, None, None]).clamp(0, 1)
 
 
 def _moments(films: int, steps: int) -> set[int]:

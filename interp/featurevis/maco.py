@@ -43,6 +43,10 @@ class Maco(ImageParam):
         if not 0 < self.contrast < 100:
             raise InterpError(f"the `contrast` of Maco is {self.contrast}: give the standard deviation before the sigmoid, such as 1")
 
+    @property
+    def earns_opacity(self) -> bool:
+        return True
+
     def start(self, size: Size, generators: Sequence[torch.Generator], device: torch.device | str, group: int = 1) -> list[Tensor]:
         return [normal((3, size[0], size[1] // 2 + 1), generators, 1.0, device)]
 

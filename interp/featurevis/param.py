@@ -39,6 +39,11 @@ class ImageParam(ABC):
         """Whether the images have a fourth channel, opacity: 0 for see-through, 1 for opaque."""
         return False
 
+    @property
+    def earns_opacity(self) -> bool:
+        """Whether a pixel's opacity is how much its gradients have come to over the run, as in MACO."""
+        return False
+
     @abstractmethod
     def start(self, size: Size, generators: Sequence[torch.Generator], device: torch.device | str, group: int = 1) -> list[Tensor]:
         """Leaf tensors of one random near-grey image per generator; ``size`` = (rows, cols) in pixels."""

@@ -49,8 +49,9 @@ def sheet(films: Sequence[Frames], labels: Sequence[str] = (), options: FilmOpti
     """
     _check(films, labels)
     count, (height, width) = max(len(f) for f in films), films[0].shape[1:3]
-    columns = min(len(films), max(8, math.ceil(math.sqrt(len(films)))))
-    rows = math.ceil(len(films) / columns)
+    # As a contact sheet: as few rows as possible, filled evenly.
+    rows = math.ceil(len(films) / max(8, math.ceil(math.sqrt(len(films)))))
+    columns = math.ceil(len(films) / rows)
     text = _TEXT if labels else 0
     room = ((options.side - _GAP) / rows - _GAP - text, (options.side - _GAP) / columns - _GAP)
     zoom = min(1.0, room[0] / height, room[1] / width)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,6 +31,7 @@ from interp.runs import config_entry
 FEATURES = "Optimized images"
 Arrays = dict[str, np.ndarray]
 Wanted = Unit | Objective
+OnStep = Callable[[int, int], None]
 
 # Photographs per forward where the strongest channels are looked for.
 _BATCH = 8
@@ -96,13 +97,14 @@ def of_features(
     options: FeatureOptions = FeatureOptions(),
     photos: Sequence[Photo] | None = None,
     store: FeatureStore | None = None,
+    judge: Model | None = None,
 ) -> Product:
     """Images optimized for units and objectives: contact sheets, films, arrays and measurements.
 
     ``photos``: what images are measured against, None for the samples; ``store``: where finished images are kept
-    meanwhile. Raises InterpError as `visualize` and `measure` do.
+    meanwhile; ``judge``: a held-out model, for transfer. Raises InterpError as `visualize` and `measure` do.
     """
-    return product(model, made(model, wanted, config, seed, tick, options, photos, store), config, options)
+    return product(model, made(model, wanted, config, seed, tick, options, photos, store, judge), config, options)
 
 
 def made(
@@ -114,18 +116,25 @@ def made(
     options: FeatureOptions = FeatureOptions(),
     photos: Sequence[Photo] | None = None,
     store: FeatureStore | None = None,
+    judge: Model | None = None,
 ) -> list[Made]:
     """The images of `of_features`, all seeds of a unit in succession, each measured."""
     if not wanted:
         raise InterpError("no unit is named: nothing to optimize an image for")
     if options.film is FilmKind.MP4:
         films.encoder()
+
+    def measured(found: Sequence[Feature], number: int) -> Sequence[Quality | None]:
+        if options.checks is None:
+            return [None] * len(found)
+        told = _stage(tick, "measuring images", number, options.seeds)
+        return measure(model, found, wanted, photos, options.checks, config, seed + number, told, judge=judge)
+
     rounds = []
     for number in range(options.seeds):
-        found = _ascended(model, wanted, config, seed + number, _part(tick, number, options.seeds), options.program, store)
-        rounds.append(
-            [(f, None) for f in found] if options.checks is None else _measured(model, wanted, found, config, seed, tick, options, photos)
-        )
+        told = _stage(tick, "optimizing images", number, options.seeds)
+        found = _ascended(model, wanted, config, seed + number, told, options.program, store)
+        rounds.append(list(zip(found, measured(found, number), strict=True)))
     several = options.seeds > 1
     result = []
     for place, item in enumerate(_each(wanted)):
@@ -175,7 +184,7 @@ def film_sheets(found: Sequence[Made], options: FeatureOptions) -> list[Film]:
 
 def optimize(model: Model, units: Sequence[Unit], config: AscentConfig, seed: int, tick: Tick = silent) -> list[Feature]:
     """`featurevis.visualize` with progress."""
-    return _ascended(model, units, config, seed, tick, Program.INTERP, None) if units else []
+    return _ascended(model, units, config, seed, _stage(tick, "optimizing images", 0, 1), Program.INTERP, None) if units else []
 
 
 def strengths(model: Model, photos: Sequence[Photo]) -> Strengths:
@@ -244,40 +253,18 @@ def scores(units: Sequence[Unit], found: Sequence[Feature]) -> dict[str, object]
 
 
 def _ascended(
-    model: Model, wanted: Sequence[Wanted], config: AscentConfig, seed: int, tick: Tick, program: Program, store: FeatureStore | None
+    model: Model, wanted: Sequence[Wanted], config: AscentConfig, seed: int, told: OnStep, program: Program, store: FeatureStore | None
 ) -> list[Feature]:
-    def stepped(done: int, total: int) -> None:
-        tick("optimizing images", done, total)
-
     if program is Program.LUCENT:
         from interp.featurevis import lucent
 
-        return lucent.render(model, wanted, config, seed, stepped)
-    return featurevis.visualize(model, wanted, config, seed, stepped, store)
+        return lucent.render(model, wanted, config, seed, told)
+    return featurevis.visualize(model, wanted, config, seed, told, store)
 
 
-def _measured(
-    model: Model,
-    wanted: Sequence[Wanted],
-    found: Sequence[Feature],
-    config: AscentConfig,
-    seed: int,
-    tick: Tick,
-    options: FeatureOptions,
-    photos: Sequence[Photo] | None,
-) -> list[tuple[Feature, Quality | None]]:
-    assert options.checks is not None
-
-    def stepped(done: int, total: int) -> None:
-        tick("measuring images", done, total)
-
-    qualities = measure(model, found, wanted, photos, options.checks, config, seed, stepped)
-    return list(zip(found, qualities, strict=True))
-
-
-def _part(tick: Tick, number: int, parts: int) -> Tick:
+def _stage(tick: Tick, stage: str, number: int, parts: int) -> OnStep:
     """Progress of one of several equal parts, as that of the whole."""
-    return lambda stage, done, total: tick(stage, number * total + done, parts * total)
+    return lambda done, total: tick(stage, number * total + done, parts * total)
 
 
 def _each(wanted: Sequence[Wanted]) -> list[Wanted]:

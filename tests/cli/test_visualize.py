@@ -333,6 +333,18 @@ def test_a_run_with_its_table_film_and_measurements(here, capsys):
     assert not list(here.glob(".*.kept"))
 
 
+def test_a_held_out_model_is_asked_about_classes(here):
+    command = ["visualize", "net.py:net", "bee", "--objective", "logit", "--random-weights", "--steps", "1", "--judge", "net.py:Attending"]
+    assert run([*command, "--images", "a.png", "--film", "webp", "--out", "v"]) == 0
+    quality = json.loads((here / "v" / "metrics.json").read_text())["features"]["4:1"]["quality"]
+    assert 1 <= quality["transfer"]["rank"] <= 3
+
+
+def test_photographs_that_have_no_part_are_no_inputs(here):
+    assert run(["visualize", "net.py:net", "0:0", "--random-weights", *FAST, "--out", "v"]) == 0
+    assert json.loads((here / "v" / "manifest.json").read_text())["inputs"] == []
+
+
 def test_seeds_give_several_images_of_a_unit_and_the_first_is_that_of_one_seed(here):
     command = ["visualize", "net.py:net", "2:1", "--random-weights", *FAST]
     assert run([*command, "--out", "one"]) == 0
@@ -423,6 +435,7 @@ def test_interrupted_before_anything_is_finished_nothing_is_left(here, monkeypat
         ("stem:0 --rate fast", "--rate 'fast' is no number"),
         ("stem:0 --l1 1:2:3", "--l1 1:2:3 is no weight of a penalty: give 0 or more, or FROM:TO"),
         ("stem:0 --blur inf", "--blur inf is no weight of a penalty"),
+        ("stem:0 --opacity 1", "--opacity is for images that can be see-through: give --param alpha"),
         ("stem:0 --smoothing soft", "--smoothing 'soft' is no number"),
         ("stem:0 --photo cat", "--objective channel is about no photograph: leave --photo out, or choose one of direction, inversion"),
         ("embedded stem --objective inversion", "--objective inversion is about a photograph: name one with --photo"),
@@ -433,6 +446,7 @@ def test_interrupted_before_anything_is_finished_nothing_is_left(here, monkeypat
         ("embedded stem:3 --objective deepdream", "deepdream looks at a whole layer: write 'stem' for 'stem:3'"),
         ("stem:0 --token 1", "--objective channel looks at no token: leave --token out, or choose token or head"),
         ("stem:0 --objective token --token=-1", "--token -1 is too small: give 0 or more"),
+        ("stem:0 --judge resnet18 --quality none", "--judge is a check of images"),
         ("stem:0 --engine lucent --quality all", "--quality all optimizes anew by interp's own engine"),
         ("stem:0 --engine lucent --film webp", "--engine lucent keeps no moments"),
         ("net.py:net 0:9 --random-weights", "no unit '0:9': layer '0' has 6 channels, 0 to 5"),

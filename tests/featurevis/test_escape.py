@@ -53,9 +53,13 @@ def test_not_masked_already() -> None:
 
 def test_only_while_inside_and_only_there() -> None:
     net, other = nn.Sequential(nn.ReLU(), nn.LeakyReLU()), nn.ReLU()
-    with pytest.raises(KeyError, match="stop"), escaping(net):
-        assert "forward" in vars(net[0])
-        assert "forward" not in vars(other)
-        assert "forward" not in vars(net[1])
-        raise KeyError("stop")
+    def fail() -> None:
+        with escaping(net):
+            assert "forward" in vars(net[0])
+            assert "forward" not in vars(other)
+            assert "forward" not in vars(net[1])
+            raise KeyError("stop")
+
+    with pytest.raises(KeyError, match="stop"):
+        fail()
     assert "forward" not in vars(net[0])

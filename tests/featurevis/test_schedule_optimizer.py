@@ -24,12 +24,12 @@ def test_schedules_by_hand() -> None:
 
 
 def test_schedules_refused() -> None:
-    with pytest.raises(InterpError, match="`warmup` of Cosine is 1.0"):
+    with pytest.raises(InterpError, match=r"`warmup` of Cosine is 1.0"):
         Cosine(1.0, warmup=1.0)
     for bad in (-1.0, float("nan"), Linear(0.0, -1.0), Cosine(float("inf"))):
-        with pytest.raises(InterpError, match="`rate` is .*: give a number"):
+        with pytest.raises(InterpError, match=r"`rate` is .*: give a number"):
             check(bad, "rate", "a number")
-    with pytest.raises(InterpError, match="`rate` is 0.0"):
+    with pytest.raises(InterpError, match=r"`rate` is 0.0"):
         check(0.0, "rate", "a positive number", positive=True)
     check(Linear(1.0, 0.0), "rate", "a positive number", positive=True)
 
@@ -91,11 +91,11 @@ def test_rounding_is_not_made_large() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(InterpError, match="no optimizer 'Adamm' in torch.optim: did you mean"):
+    with pytest.raises(InterpError, match=r"no optimizer 'Adamm' in torch.optim: did you mean"):
         Torch("Adamm")
-    with pytest.raises(Unsupported, match="LBFGS needs more than the gradient of each number: use one of .*Adam"):
+    with pytest.raises(Unsupported, match=r"LBFGS needs more than the gradient of each number: use one of .*Adam"):
         Torch("LBFGS")
-    with pytest.raises(InterpError, match="torch.optim.SGD does not take"):
+    with pytest.raises(InterpError, match=r"torch.optim.SGD does not take"):
         Torch("SGD", (("beta", 0.9),))
-    with pytest.raises(InterpError, match="`beta1` of Adam is 1.0"):
+    with pytest.raises(InterpError, match=r"`beta1` of Adam is 1.0"):
         Adam(beta1=1.0)

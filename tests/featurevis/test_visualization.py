@@ -19,7 +19,9 @@ from interp.featurevis.ascent import Ascent
 from interp.featurevis.config import AscentConfig, Convergence, Precision, Weighted
 from interp.featurevis.engine import Engine, engine
 from interp.featurevis.feature import Feature
+from interp.featurevis.maco import Maco
 from interp.featurevis.objective import IMAGE, Activations, Objective
+from interp.featurevis.optimizer import Torch
 from interp.featurevis.param import ImageParam, Pixels
 from interp.featurevis.regularizers import TotalVariation
 from interp.featurevis.schedule import Linear
@@ -201,7 +203,9 @@ def test_a_regularizer_may_read_layers(cnn: Model) -> None:
     (plain,) = visualize(cnn, UNITS[:1], replace(FEW, steps=20), 0)
     (bound,) = visualize(cnn, UNITS[:1], against, 0)
     assert bound.scores[0] == pytest.approx(plain.scores[0]), "scores are those of the objective alone"
-    value = [float(cnn.capture(["conv1"], torch.from_numpy(f.image).permute(2, 0, 1)[None])[0]["conv1"][0, 2].mean()) for f in (plain, bound)]
+    value = [
+        float(cnn.capture(["conv1"], torch.from_numpy(f.image).permute(2, 0, 1)[None])[0]["conv1"][0, 2].mean()) for f in (plain, bound)
+    ]
     assert value[1] < value[0] - 0.05
 
 
@@ -240,6 +244,18 @@ def test_opacity_is_laid_on_changing_grounds_and_kept(cnn: Model) -> None:
     assert 0.9 < feature.alpha.min() == feature.alpha.max() < 1
     # White, laid on grey where it is see-through.
     np.testing.assert_allclose(feature.image, feature.alpha.mean() + 0.5 * (1 - feature.alpha.mean()), atol=1e-6)
+
+
+def test_opacity_is_earned_where_gradients_are(cnn: Model) -> None:
+    """MACO: one neuron's gradient is zero outside its field of 5 x 5 px, which so stays see-through."""
+    config = replace(FEW, param=Maco(), transform=NONE, optimizer=Torch("NAdam"), rate=1.0)
+    (feature,) = visualize(cnn, [Unit("conv2", 0, (4, 4))], config, 0)
+    assert feature.alpha is not None
+    field = np.zeros((32, 32), dtype=bool)
+    field[6:11, 6:11] = True
+    assert not feature.alpha[~field].any()
+    assert feature.alpha[field].max() == 1
+    assert feature.scores[-1] > feature.scores[0]
 
 
 def test_what_is_finished_is_kept_and_recalled(cnn: Model, tmp_path: Path) -> None:

@@ -26,11 +26,12 @@ def test_a_sheet_holds_every_picture_in_order_and_keeps_the_last_frame_of_short_
     assert (outside == 255).all()
 
 
-def test_eight_in_a_row_then_a_new_one():
+def test_at_most_eight_stand_in_a_row_and_rows_are_filled_evenly():
     whole = sheet([film(i, size=(4, 4)) for i in range(11)])
-    assert whole.shape == (1, 2 * 8 + 4, 8 * 8 + 4, 3)
-    assert whole[0, 12, 4 + 2 * 8].tolist() == [10, 10, 10]
-    assert whole[0, 12, 4 + 3 * 8].tolist() == [255, 255, 255]
+    assert whole.shape == (1, 2 * 8 + 4, 6 * 8 + 4, 3)
+    assert whole[0, 12, 4 + 4 * 8].tolist() == [10, 10, 10]
+    assert whole[0, 12, 4 + 5 * 8].tolist() == [255, 255, 255]
+    assert sheet([film(i, size=(4, 4)) for i in range(8)]).shape[1] == 12
 
 
 def test_labels_stand_below_their_pictures_only():
