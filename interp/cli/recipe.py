@@ -82,11 +82,11 @@ def _rate(text: str) -> Schedule:
 def _optimizer(text: str) -> Optimizer:
     import torch
 
-    from interp.featurevis.optimizer import ADAM, Torch
+    from interp.featurevis.optimizer import Adam, Torch
 
     known = [name for name in dir(torch.optim) if name[0].isupper() and name != "Optimizer"]
     name = choice("--optimizer", text, known)
-    return ADAM if name == "Adam" else Torch(name)
+    return Adam() if name == "Adam" else Torch(name)
 
 
 def _param(name: str, images: Sequence[Photo] | None) -> ImageParam:

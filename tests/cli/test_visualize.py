@@ -25,7 +25,7 @@ from interp.featurevis.config import Precision, Weighted
 from interp.featurevis.directions import Direction
 from interp.featurevis.maco import Maco
 from interp.featurevis.objective import Product
-from interp.featurevis.optimizer import ADAM, Torch
+from interp.featurevis.optimizer import Adam, Torch
 from interp.featurevis.param import Fourier, Pixels
 from interp.featurevis.photograph import Started
 from interp.featurevis.presets import Strong
@@ -195,7 +195,7 @@ def test_options_become_values():
 
 def test_presets_are_recipes_and_what_is_typed_goes_before_them():
     lucid = made(preset="lucid")
-    assert (lucid.steps, lucid.size, lucid.rate, lucid.optimizer) == (512, (128, 128), Linear(0.05, 0.05), ADAM)
+    assert (lucid.steps, lucid.size, lucid.rate, lucid.optimizer) == (512, (128, 128), Linear(0.05, 0.05), Adam())
     assert made(preset="lucid", steps=3, param="pixels") == replace(lucid, steps=3, param=Pixels())
     for name in PRESETS:
         assert made(preset=name).steps >= 32
@@ -205,7 +205,7 @@ def test_maco_brings_its_own_optimizer_and_rate():
     config = made(param="maco")
     assert isinstance(config.param, Maco)
     assert (config.optimizer, config.rate) == (Torch("NAdam"), Linear(1.0, 1.0))
-    assert made(param="maco", optimizer="adam").optimizer == ADAM
+    assert made(param="maco", optimizer="adam").optimizer == Adam()
 
 
 def test_a_photograph_to_start_from():

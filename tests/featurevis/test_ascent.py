@@ -16,6 +16,7 @@ from interp.errors import InterpError, UnknownName, Unsupported
 from interp.featurevis.config import AscentConfig, Precision, Weighted
 from interp.featurevis.feature import Feature
 from interp.featurevis.objective import Objective
+from interp.featurevis.optimizer import Adam
 from interp.featurevis.param import Fourier, Pixels
 from interp.featurevis.regularizers import L1, L2, TotalVariation
 from interp.featurevis.transform import NONE, STANDARD, Jitter, Pad
@@ -183,7 +184,7 @@ class OneConv(nn.Module):
 
 def test_a_linear_unit_finds_its_weights() -> None:
     model = traced(OneConv())
-    config = AscentConfig(steps=60, rate=0.2, param=Pixels(decorrelated=False), transform=NONE)
+    config = AscentConfig(steps=60, rate=0.2, param=Pixels(decorrelated=False), transform=NONE, optimizer=Adam())
     (feature,) = visualize(model, [Unit("conv", 0)], config, 0)
     weight = model.module.get_submodule("conv").weight.detach()[0]
     # The optimum in the box [0, 1] is white where the weight is positive and black elsewhere.

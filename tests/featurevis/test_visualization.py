@@ -159,7 +159,7 @@ def test_converged_images_rest(cnn: Model) -> None:
 
 
 def test_films_begin_with_the_start_and_end_with_the_image(cnn: Model) -> None:
-    config = replace(FEW, steps=20, films=5)
+    config = replace(FEW, steps=60, rate=0.05, films=5)
     (feature,) = visualize(cnn, UNITS[:1], config, 0)
     assert feature.film is not None
     assert feature.film.shape == (5, 32, 32, 3)
