@@ -91,7 +91,7 @@ def along(model: Model, objective: Objective, feature: Feature, steps: int, fram
     return {moment: float(score) for moment, score in zip(moments(steps, frames), scores, strict=True)}
 
 
-def ascent(scores: Mapping[str, Mapping[int, float]], label: str, natural: Natural | None) -> CurvePanel:
+def ascent(scores: Mapping[str, Mapping[int, float]], natural: Natural | None) -> CurvePanel:
     """Scores by the number of steps taken, one line per recipe, straight between the moments measured.
 
     ``scores``: for each recipe the score after so many steps, the first 0 and the last the same for all. ``natural``: the most
@@ -100,9 +100,9 @@ def ascent(scores: Mapping[str, Mapping[int, float]], label: str, natural: Natur
     last = max(max(points) for points in scores.values())
     every = np.arange(last + 1)
     series = [(name, np.interp(every, list(points), list(points.values()))) for name, points in scores.items()]
-    if natural is not None:
-        series.append((f"largest on {PHOTOGRAPHS}", np.full(last + 1, natural.maximum)))
-    return CurvePanel(tuple(series), "steps", "score", label, x_range=(0, last))
+    # First, so that it has the same colour in every panel.
+    level = [] if natural is None else [(f"largest on {PHOTOGRAPHS}", np.full(last + 1, natural.maximum))]
+    return CurvePanel((*level, *series), "steps", "score", x_range=(0.0, float(last)))
 
 
 def pairwise(items: Sequence[One], alike: Callable[[One, One], float]) -> Likeness:

@@ -18,8 +18,9 @@ from interp.core.precision import has_fast_bf16
 from interp.errors import Unsupported
 from interp.featurevis.config import Precision
 
-# Where half precision moves what a layer gives by more than this share, or the score of a finished image, float32 is used.
-TOLERANCE = 0.02
+# Where half precision moves the score of a finished image by more than this share, the image is made again in float32;
+# where it moves what a layer gives for noise by more than the second, it is not tried.
+TOLERANCE, HOPELESS = 0.02, 0.1
 # Only these compute with their weights as they are; a subclass may standardize them first, which needs all bits.
 _ROUNDED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 _DTYPES = {Precision.FLOAT32: torch.float32, Precision.BFLOAT16: torch.bfloat16, Precision.FLOAT16: torch.float16}
@@ -76,7 +77,7 @@ def fastest(device: torch.device) -> Precision:
 
 @torch.no_grad()
 def usable(model: Model, made: Engine, layers: Sequence[str], asked: Precision) -> bool:
-    """Whether ``made`` computes ``layers`` at all and, where the choice was AUTO, as ``model`` does up to ``TOLERANCE`` of their norm.
+    """Whether ``made`` computes ``layers`` at all and, where the choice was AUTO, as ``model`` does up to ``HOPELESS`` of their norm.
 
     Judged by one noise image. Raises Unsupported where a precision that was asked for cannot be computed.
     """
@@ -93,7 +94,7 @@ def usable(model: Model, made: Engine, layers: Sequence[str], asked: Precision) 
     if asked is not Precision.AUTO:
         return True
     exact, _ = model.capture(layers, probe, truncate=True)
-    return all(float((rounded[k].float() - exact[k].float()).norm()) <= TOLERANCE * float(exact[k].float().norm()) for k in layers)
+    return all(float((rounded[k].float() - exact[k].float()).norm()) <= HOPELESS * float(exact[k].float().norm()) for k in layers)
 
 
 def _probe(model: Model) -> Tensor:
