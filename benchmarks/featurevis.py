@@ -44,7 +44,8 @@ from interp.featurevis.config import Precision
 from interp.featurevis.engine import Engine, engine
 from interp.featurevis.lucent import clean_scores, render
 from interp.featurevis.presets import Scaled
-from interp.featurevis.transform import STANDARD, Compose, Resize, Transform
+from interp.featurevis.schedule import Cosine
+from interp.featurevis.transform import Compose, Jitter, Resize, Transform
 from interp.images import Preprocess
 
 SIDE, INPUT = 128, 224
@@ -55,7 +56,7 @@ LAYERS = {
     "resnet50": ("layer1.0.conv2", "layer3.0.conv2", "layer4.2.conv2"),
 }
 WEIGHTS = {"squeezenet1_0": "squeezenet1_0_imagenet.safetensors"}
-LADDER = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+LADDER = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 # The settings on which lucent's score depends.
 LUCENTS = ("part", "units", "lucent_units", "lucent_steps", "device", "torch")
 # Steps before one is measured: the first ones wait for silent units.
@@ -64,7 +65,9 @@ WARM_STEPS = 20
 
 def recipe(steps: int) -> AscentConfig:
     """How our images are made: the one place to change it."""
-    return AscentConfig(steps=steps, size=(SIDE, SIDE), transform=Compose((STANDARD, Resize(INPUT, INPUT))))
+    rate = min(1.0, 32 / steps)
+    transform = Compose((Jitter(8), Resize(INPUT, INPUT)))
+    return AscentConfig(steps=steps, size=(SIDE, SIDE), rate=Cosine(rate, rate / 10), transform=transform, best=False)
 
 
 def lucents(steps: int) -> AscentConfig:
@@ -109,7 +112,7 @@ class Rows:
     def __init__(self, options: argparse.Namespace) -> None:
         self.path: Path | None = options.rows or (options.out.with_suffix(".json") if options.out else None)
         self.settings = {key: str(value) for key, value in vars(options).items() if key not in ("out", "rows", "networks", "layers", "one")}
-        self.settings |= {"recipe": repr(recipe(1)), "code": _code(), "torch": torch.__version__}
+        self.settings |= {"recipe": repr(recipe(64)), "code": _code(), "torch": torch.__version__}
         self.kept: list[dict[str, Any]] = json.loads(self.path.read_text()) if self.path and self.path.exists() else []
 
     def row(self, *name: object, made: Callable[[], dict[str, Any]], depends: Sequence[str] = ()) -> dict[str, Any]:
@@ -168,11 +171,11 @@ def score_of(model: Model, units: Sequence[Unit], features: Sequence[Feature]) -
 
 
 def reach(model: Model, units: Sequence[Unit], judged: int, wanted: float, ladder: Sequence[int]) -> Reached:
-    """Whole runs of all ``units``, each with its own schedule, until the first ``judged`` of them score as ``wanted``."""
+    """Whole runs of the first ``judged`` units (an image does not depend on its company), each with its own schedule, until they score."""
     tried: dict[int, float] = {}
     for steps in ladder:
-        features = visualize(model, units, recipe(steps), seed=0)
-        tried[steps] = score_of(model, units[:judged], features[:judged])
+        features = visualize(model, units[:judged], recipe(steps), seed=0)
+        tried[steps] = score_of(model, units[:judged], features)
         print(f"  {units[0].layer}: {steps} steps, score {tried[steps]:.4g} of {wanted:.4g}", flush=True)
         if tried[steps] >= wanted:
             return Reached(steps, tried[steps], tried)
@@ -185,26 +188,17 @@ def judged_units(model: Model, layer: str, options: argparse.Namespace) -> list[
 
 def lucents_score(model: Model, layer: str, options: argparse.Namespace) -> dict[str, Any]:
     judged = judged_units(model, layer, options)
-    start = time.perf_counter()
+    start = time.process_time()
     features = render(model, judged, lucents(options.lucent_steps), seed=0)
-    return {"score": score_of(model, judged, features), "s_per_unit": (time.perf_counter() - start) / len(judged)}
+    return {"score": score_of(model, judged, features), "s_per_unit": (time.process_time() - start) / len(judged)}
 
 
-def same_score(model: Model, layer: str, wanted: float, options: argparse.Namespace) -> dict[str, Any]:
-    units, judged = units_of(model, layer, options.units), judged_units(model, layer, options)
+def same_score(model: Model, layer: str, theirs: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    units, judged, wanted = units_of(model, layer, options.units), judged_units(model, layer, options), theirs["score"]
     found = reach(model, units, len(judged), wanted, options.ladder)
     row: dict[str, Any] = {"score": wanted, "steps": found.steps, "our_score": found.score, "tried": found.tried}
-    turn = iter(range(options.rounds))
-    seconds = timed(
-        {
-            "lucent": lambda: render(model, [judged[next(turn) % len(judged)]], lucents(options.lucent_steps), seed=0),
-            "ours": lambda: visualize(model, units, recipe(found.steps or options.ladder[-1]), seed=0),
-        },
-        options.rounds,
-        time.perf_counter,
-        warm=False,
-    )
-    row |= {"lucent_s": seconds["lucent"], "ours_s": seconds["ours"] / len(units)}
+    ours = timed({"ours": lambda: visualize(model, units, recipe(found.steps or options.ladder[-1]), seed=0)}, options.rounds, warm=False)
+    row |= {"lucent_s": theirs["s_per_unit"], "ours_s": ours["ours"] / len(units)}
     return row | {"ratio": row["lucent_s"] / row["ours_s"] if found.steps else None}
 
 
@@ -215,12 +209,11 @@ def score_part(options: argparse.Namespace) -> str:
         theirs = kept.row(
             name, layer, "lucent", made=lambda model=model, layer=layer: lucents_score(model, layer, options), depends=LUCENTS
         )
-        wanted = theirs["score"]
-        made = kept.row(name, layer, made=lambda model=model, layer=layer, wanted=wanted: same_score(model, layer, wanted, options))
+        made = kept.row(name, layer, made=lambda model=model, layer=layer, theirs=theirs: same_score(model, layer, theirs, options))
         values = (made[key] for key in ("lucent_s", "score", "steps", "ours_s", "our_score", "ratio"))
         rows.append((f"{name} {layer}", *values))
     ratios = [float(row[-1]) for row in rows if row[-1] is not None]
-    head = ("layer", "lucent, s/unit", "its score", "our steps", "ours, s/unit", "our score", "ratio")
+    head = ("layer", "lucent, CPU s/unit", "its score", "our steps", "ours, CPU s/unit", "our score", "ratio")
     return "\n\n".join(
         [
             f"Time to the same score: the median of {options.lucent_units} units after {options.lucent_steps} steps of lucent, which "
@@ -311,7 +304,7 @@ def overhead(model: Model, layer: str, options: argparse.Namespace) -> dict[str,
     units = units_of(model, layer, batch_of(made, layer))
     # A second copy: a hook in the first would cut our forward too.
     with bare(engine(model, made.precision), units) as alone:
-        seconds = timed({"ours": ours(made, model, units, recipe(1)), "bare": alone}, options.rounds, time.perf_counter)
+        seconds = timed({"ours": ours(made, model, units, recipe(1)), "bare": alone}, options.rounds)
     ms = {name: 1000 * value / len(units) for name, value in seconds.items()}
     return {
         "batch": len(units),
@@ -406,12 +399,12 @@ def parts(model: Model, layer: str, options: argparse.Namespace) -> dict[str, An
         "transforms apart": (ours(made, model, units, replace(config, transform=Apart())), count),
         "lucent": (lambda: render(model, units[:1], lucents(options.steps), seed=0), options.steps),
     }
-    seconds = timed({name: step for name, (step, _) in steps.items()}, options.rounds, time.perf_counter)
+    seconds = timed({name: step for name, (step, _) in steps.items()}, options.rounds)
     ms = {name: 1000 * seconds[name] / share for name, (_, share) in steps.items()}
     # Our engine neither runs to the end nor trains: what that would cost is seen on the bare network.
     for name, whole, trained in (("bare", False, False), ("bare, whole forward", True, False), ("bare, weight gradients", False, True)):
         with bare(engine(model, made.precision), units, whole, trained) as step:
-            ms[name] = 1000 * timed({name: step}, options.rounds, time.perf_counter)[name] / count
+            ms[name] = 1000 * timed({name: step}, options.rounds)[name] / count
     return {"batch": count} | ms
 
 

@@ -53,6 +53,7 @@ def test_not_masked_already() -> None:
 
 def test_only_while_inside_and_only_there() -> None:
     net, other = nn.Sequential(nn.ReLU(), nn.LeakyReLU()), nn.ReLU()
+
     def fail() -> None:
         with escaping(net):
             assert "forward" in vars(net[0])
