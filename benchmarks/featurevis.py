@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import resource
 import statistics
@@ -44,7 +45,7 @@ from interp.featurevis.config import Precision
 from interp.featurevis.engine import Engine, engine
 from interp.featurevis.lucent import clean_scores, render
 from interp.featurevis.presets import Scaled
-from interp.featurevis.schedule import Cosine
+from interp.featurevis.schedule import Linear
 from interp.featurevis.transform import Compose, Jitter, Resize, Transform
 from interp.images import Preprocess
 
@@ -65,9 +66,10 @@ WARM_STEPS = 20
 
 def recipe(steps: int) -> AscentConfig:
     """How our images are made: the one place to change it."""
-    rate = min(1.0, 32 / steps)
+    # Few steps must be wide ones; they end at a quarter of their width.
+    rate = min(1.0, math.sqrt(32 / steps))
     transform = Compose((Jitter(8), Resize(INPUT, INPUT)))
-    return AscentConfig(steps=steps, size=(SIDE, SIDE), rate=Cosine(rate, rate / 10), transform=transform, best=False)
+    return AscentConfig(steps=steps, size=(SIDE, SIDE), rate=Linear(rate, rate / 4), transform=transform, best=False)
 
 
 def lucents(steps: int) -> AscentConfig:

@@ -54,6 +54,8 @@ def upright_lines(block: Block, left: float, middle: float, color: str = INK) ->
 
 
 def number(value: float) -> str:
-    """Two significant digits, a true minus sign, no padded exponent."""
+    """Two significant digits (whole numbers below 10,000 in full), a true minus sign, no padded exponent."""
+    if float(value).is_integer() and abs(value) < 10_000:
+        return f"{value + 0.0:.0f}".replace("-", "\N{MINUS SIGN}")
     mantissa, _, exponent = f"{value:.2g}".partition("e")
     return (f"{mantissa}e{int(exponent)}" if exponent else mantissa).replace("-", "\N{MINUS SIGN}")

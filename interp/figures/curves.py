@@ -64,7 +64,8 @@ def margins(panels: Sequence[CurvePanel], size: float) -> Margins:
 def axes(panel: CurvePanel, cell: Box, held: Margins) -> Axes:
     """The plot inside its cell, on round numbers along y."""
     box = Box(cell.left + held.left, cell.top + held.top, cell.width - held.left, cell.height - held.top - held.bottom)
-    return Axes(box, panel.x_range or (0.0, float(panel.series[0][1].size - 1)), _ticks(panel))
+    first, last = panel.x_range or (0, panel.series[0][1].size - 1)
+    return Axes(box, (float(first), float(last)), _ticks(panel))
 
 
 def texts(panel: CurvePanel, cell: Box, held: Margins) -> Iterator[Line]:
