@@ -1,0 +1,119 @@
+"""How do the images of lucent, the baseline, compare with interp's, for the same units and as many steps?
+
+Each engine with its own default recipe and its own random draws. The scores are of the finished 8-bit images without
+transformations, by one and the same measurement. Lucent's own 512 steps are not waited for; give --steps 512 for them.
+The times are printed at the end, and kept out of the run, whose files are hashed and must come out the same again.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+from interp import zoo
+from interp.cli import experiment
+from interp.cli.publish import publish
+from interp.comparisons import feature_grids as grids
+from interp.core.depth import spread
+from interp.core.model import Model
+from interp.core.unit import Unit
+from interp.featurevis import AscentConfig, Feature, lucent, visualize
+from interp.featurevis.quality import Checks, Quality, measure
+from interp.images import Photo, load
+from interp.report.features import suitable_size
+from interp.report.product import Figure, Product, Tick
+
+Engine = Callable[[Model, Sequence[Unit], AscentConfig, int], list[Feature]]
+ENGINES: dict[str, Engine] = {"lucent": lucent.render, "interp": visualize}
+CAPTION = (
+    "Columns: of each layer the channel with the largest mean on the photographs. {steps} steps each, of lucent's default 512, "
+    "images of {rows} x {cols} px. Under each image: its score without transformations, and that over the largest that photographs "
+    "and their crops reach."
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which network, how many depths, how long."""
+
+    model: str = "embedded"
+    images: tuple[str, ...] = ("cat", "coffee", "rocket")
+    weights: Path | None = None
+    depth: int = 5
+    steps: int = 128
+    size: int | None = None
+    seed: int = 0
+    out: Path | None = None
+
+
+def square(model: Model, config: Config) -> tuple[int, int]:
+    """The size asked for, or a suitable one at which lucent does not enlarge: both engines then show the network the same."""
+    own = max(model.preprocess.size)
+    side = config.size or max(own, *(suitable_size(model) or (own,)))
+    return (side, side)
+
+
+def summary(qualities: Sequence[Quality]) -> dict[str, object]:
+    """What the measurements of an engine's images come to; a median is None where nothing is defined."""
+    ratios = [quality.natural_ratio for quality in qualities if quality.natural_ratio is not None]
+    return {
+        "median_score": median(quality.score for quality in qualities),
+        "median_natural_ratio": median(ratios) if ratios else None,
+        "flags": {quality.unit: list(quality.flags) for quality in qualities},
+        "images": {quality.unit: quality.as_dict() for quality in qualities},
+    }
+
+
+def main(config: Config) -> None:
+    seconds: dict[str, list[float]] = {name: [] for name in ENGINES}
+
+    def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
+        ascent = AscentConfig(config.steps, square(model, config))
+        units = grids.strongest_of_each(model, photos, [layer.name for layer in spread(model, config.depth)])
+        found: dict[str, list[Feature]] = {name: [] for name in ENGINES}
+        # What is loaded and tried once is not the engines' time per unit.
+        for engine in ENGINES.values():
+            engine(model, units, replace(ascent, steps=1), config.seed)
+        for done, unit in enumerate(units):
+            tick("optimizing images", done, len(units))
+            for name, engine in ENGINES.items():
+                started = time.perf_counter()
+                found[name] += engine(model, [unit], ascent, config.seed)
+                seconds[name].append(time.perf_counter() - started)
+        tick("optimizing images", len(units), len(units))
+        qualities = {name: measure(model, features, units, photos, Checks(), ascent, config.seed) for name, features in found.items()}
+        rows = {
+            name: [grids.judged(f, q.score, q.natural) for f, q in zip(features, qualities[name], strict=True)]
+            for name, features in found.items()
+        }
+        size = ascent.size or model.preprocess.size
+        grid = grids.beside(rows, [str(unit) for unit in units], f"lucent and interp on {config.model}, {config.steps} steps")
+        caption = CAPTION.format(steps=config.steps, rows=size[0], cols=size[1])
+        figure = Figure("engines", grid, "Images of the same units by lucent and by interp", caption, "Images")
+        made = {f"{feature.unit}, {name}": feature for name, features in found.items() for feature in features}
+        metrics = {"engines": {name: summary(these) for name, these in qualities.items()}}
+        return Product("Lucent beside interp", str(__doc__).split("\n\n", 1)[1], [figure], grids.arrays(made), metrics)
+
+    def told() -> None:
+        for name, times in seconds.items():
+            sys.stdout.write(f"{name}: {median(times):.2f} s per unit (median of {len(times)}), {config.steps} steps each\n")
+
+    publish(
+        "engines",
+        config,
+        lambda: zoo.load(config.model, weights=config.weights),
+        make,
+        reference=config.model,
+        seed=config.seed,
+        out=config.out,
+        before=told,
+        pictures=load(config.images),
+    )
+
+
+if __name__ == "__main__":
+    experiment(Config, main)
