@@ -65,7 +65,7 @@ class Ascent:
         self.best: tuple[Tensor, list[Tensor]] | None = None
         self.earned: Tensor | None = None
         self.frames: list[np.ndarray] = []
-        self.moments = _moments(config.films, config.steps)
+        self.moments = moments(config.films, config.steps)
         self.tries = _tries(config)
 
     @property
@@ -240,7 +240,7 @@ def _opacity(earned: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
     return (earned / most[:, None, None]).clamp(0, 1)
 
 
-def _moments(films: int, steps: int) -> set[int]:
+def moments(films: int, steps: int) -> set[int]:
     """The steps before which a picture is kept: denser at the beginning, where more happens."""
     return {round(steps * (k / (films - 1)) ** 2) for k in range(films - 1)} if films > 1 else set()
 

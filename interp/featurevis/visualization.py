@@ -13,8 +13,8 @@ from interp.featurevis.batching import batches, group_of, keys_of, most_images, 
 from interp.featurevis.config import AscentConfig, Precision
 from interp.featurevis.engine import Engine, engine, usable
 from interp.featurevis.feature import Feature
-from interp.featurevis.objective import IMAGE, Objective
-from interp.featurevis.seeing import image_activations, read
+from interp.featurevis.least import check_sizes
+from interp.featurevis.objective import Objective
 from interp.featurevis.store import FeatureStore
 from interp.featurevis.units import objective_of
 
@@ -50,7 +50,7 @@ def visualize(
     groups = [group_of(objective, config) for objective in objectives]
     config.param.check(size)
     if size != model.preprocess.size or config.transform.size(size) != size:
-        _probe(model, objectives, config, (size, config.transform.size(size)))
+        check_sizes(model, objectives, config, (size, config.transform.size(size)))
     units = [item if isinstance(item, Unit) else str(item) for item in wanted]
     run = _Run(model, objectives, units, groups, config, size, seed, on_step, store)
     return run.features() if objectives else []
@@ -189,15 +189,3 @@ class _Run:
 
 def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "memory" in str(error)
-
-
-def _probe(model: Model, objectives: Sequence[Objective], config: AscentConfig, sizes: Sequence[Size]) -> None:
-    """Raise before step one where the model does not take images of these sizes, or an objective's place is not there."""
-    made = Engine(model, Precision.FLOAT32)
-    every = dict.fromkeys((*objectives, *(w.objective for w in config.regularizers)))
-    for size in dict.fromkeys(sizes):
-        for objective in every:
-            grey = torch.full((objective.images, 3, *size), 0.5, device=model.device)
-            if tuple(objective.layers) != (IMAGE,):
-                with torch.no_grad():
-                    objective(image_activations(grey) | read(made, objective.layers, grey))

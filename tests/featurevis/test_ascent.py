@@ -239,6 +239,16 @@ def test_other_sizes(cnn: Model, vit: Model) -> None:
     assert visualize(cnn, [U], AscentConfig(steps=2, transform=Pad(2)), 0)[0].image.shape == (32, 32, 3)
 
 
+def test_too_small_names_the_least_that_works() -> None:
+    """Two poolings that halve, and a 3 x 3 convolution without border: 12 px become 3, 11 become 2."""
+    net = nn.Sequential(nn.MaxPool2d(2), nn.MaxPool2d(2), nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model = traced(net)
+    message = r"images of 9 x 20 px \(rows x cols\) are too small for '2' of 'tiny': the least square ones that work have 12 x 12 px"
+    with pytest.raises(Unsupported, match=message):
+        visualize(model, [Unit("2", 0)], AscentConfig(steps=2, size=(9, 20)), 0)
+    assert visualize(model, [Unit("2", 0)], AscentConfig(steps=2, size=(12, 12)), 0)[0].image.shape == (12, 12, 3)
+
+
 def test_regularizers_do_what_they_say(cnn: Model) -> None:
     plain = AscentConfig(steps=20, param=Pixels(sd=0.5))
     (free,) = visualize(cnn, [U], plain, 0)
