@@ -9,32 +9,22 @@ no proof of several faces: a term that is strong enough draws what the unit does
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
-
-import numpy as np
 
 from interp import zoo
 from interp.cli import experiment
 from interp.cli.publish import publish
-from interp.comparisons import feature_grids as grids
+from interp.comparisons.faces import CAPTION, faces, figure
+from interp.comparisons.feature_grids import arrays, strongest_of_each
 from interp.core.depth import spread
 from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.featurevis import AscentConfig, Channel, Diversity, Feature, visualize
-from interp.featurevis.quality import Natural, maxima, rounded, score_of, similarity, views
-from interp.figures import Panel
+from interp.featurevis.quality import maxima, views
 from interp.images import Photo, load
 from interp.report.features import suitable_size
 from interp.report.product import Figure, Product, Tick
-
-CAPTION = (
-    "First row: from {images} seeds, each alone. Below: {images} images optimized together, the mean cosine of their Gram matrices at the "
-    "unit's layer taken off {weights} times, in units of the unit's largest value on the photographs and their crops. "
-    "Under each image: the unit's own score, without the term. The matrices compare each two images of a row, which are in their order."
-)
 
 
 @dataclass(frozen=True)
@@ -62,39 +52,25 @@ def rows(model: Model, unit: Unit, ascent: AscentConfig, scale: float, config: C
     return found
 
 
-def judged(model: Model, unit: Unit, found: Sequence[Feature], natural: Natural | None) -> tuple[list[Panel], dict[str, object]]:
-    """A row of the figure, and its numbers."""
-    pictures = rounded(np.stack([feature.image for feature in found]))
-    scores = score_of(model, Channel(unit), pictures).tolist()
-    pixels = grids.pairwise(list(pictures), lambda one, other: similarity(one, other).ssim)
-    textures = grids.gram_cosines(model, unit.layer, pictures)
-    panels = [grids.judged(feature, score, natural) for feature, score in zip(found, scores, strict=True)]
-    numbers = {"scores": scores, "mean_score": fmean(scores), "dead": [feature.dead for feature in found]}
-    alike = {"mean_ssim": grids.mean_of_pairs(pixels), "mean_gram_cosine": grids.mean_of_pairs(textures)}
-    return [*panels, grids.likeness_panel(pixels), grids.likeness_panel(textures)], numbers | alike
-
-
 def main(config: Config) -> None:
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
         size = (config.size, config.size) if config.size else suitable_size(model) or model.preprocess.size
         layers = [layer.name for layer in spread(model, 2 * config.depth)][-config.depth :]
-        units = grids.strongest_of_each(model, photos, layers)
+        units = strongest_of_each(model, photos, layers)
         most = maxima(model, [Channel(unit) for unit in units], views(model, photos, size))
-        figures, made, metrics = [], {}, {}
-        columns = (*(f"image {k + 1}" for k in range(config.pictures)), "SSIM", "Gram cosine")
-        weights = " and ".join(f"{weight:g}" for weight in config.strengths)
+        drawn, made, metrics = [], {}, {}
+        caption = CAPTION.format(images=config.pictures, weights=" and ".join(f"{weight:g}" for weight in config.strengths))
         for done, (unit, (natural, _)) in enumerate(zip(units, most, strict=True)):
             tick("optimizing images", done, len(units))
             scale = natural.maximum if natural is not None and natural.maximum > 0 else 1.0
             found = rows(model, unit, AscentConfig(config.steps, size), scale, config)
-            rated = {name: judged(model, unit, features, natural) for name, features in found.items()}
-            grid = grids.beside({name: panels for name, (panels, _) in rated.items()}, columns, f"Faces of {unit}, {config.model}")
-            caption = CAPTION.format(images=config.pictures, weights=weights)
-            figures.append(Figure(f"faces-{done + 1}", grid, f"Several images of {unit}, with and without diversity", caption, str(unit)))
-            metrics[str(unit)] = {name: numbers for name, (_, numbers) in rated.items()}
+            rated = {name: faces(model, unit, features) for name, features in found.items()}
+            grid = figure(rated, natural, f"Faces of {unit}, {config.model}")
+            drawn.append(Figure(f"faces-{done + 1}", grid, f"Several images of {unit}, with and without diversity", caption, str(unit)))
+            metrics[str(unit)] = {name: row.numbers for name, row in rated.items()}
             made |= {f"{unit}, {name}, {k + 1}": feature for name, features in found.items() for k, feature in enumerate(features)}
         tick("optimizing images", len(units), len(units))
-        return Product("Several faces of one unit", str(__doc__).split("\n\n", 1)[1], figures, grids.arrays(made), {"faces": metrics})
+        return Product("Several faces of one unit", str(__doc__).split("\n\n", 1)[1], drawn, arrays(made), {"faces": metrics})
 
     publish(
         "diversity",

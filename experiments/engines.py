@@ -17,23 +17,19 @@ from statistics import median
 from interp import zoo
 from interp.cli import experiment
 from interp.cli.publish import publish
-from interp.comparisons import feature_grids as grids
+from interp.comparisons.baseline import CAPTION, figure, named, summary
+from interp.comparisons.feature_grids import arrays, strongest_of_each
 from interp.core.depth import spread
 from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.featurevis import AscentConfig, Feature, lucent, visualize
-from interp.featurevis.quality import Checks, Quality, measure
+from interp.featurevis.quality import Checks, measure
 from interp.images import Photo, load
 from interp.report.features import suitable_size
 from interp.report.product import Figure, Product, Tick
 
 Engine = Callable[[Model, Sequence[Unit], AscentConfig, int], list[Feature]]
 ENGINES: dict[str, Engine] = {"lucent": lucent.render, "interp": visualize}
-CAPTION = (
-    "Columns: of each layer the channel with the largest mean on the photographs. {steps} steps each, of lucent's default 512, "
-    "images of {rows} x {cols} px. Under each image: its score without transformations, and that over the largest that photographs "
-    "and their crops reach."
-)
 
 
 @dataclass(frozen=True)
@@ -57,23 +53,13 @@ def square(model: Model, config: Config) -> tuple[int, int]:
     return (side, side)
 
 
-def summary(qualities: Sequence[Quality]) -> dict[str, object]:
-    """What the measurements of an engine's images come to; a median is None where nothing is defined."""
-    ratios = [quality.natural_ratio for quality in qualities if quality.natural_ratio is not None]
-    return {
-        "median_score": median(quality.score for quality in qualities),
-        "median_natural_ratio": median(ratios) if ratios else None,
-        "flags": {quality.unit: list(quality.flags) for quality in qualities},
-        "images": {quality.unit: quality.as_dict() for quality in qualities},
-    }
-
-
 def main(config: Config) -> None:
     seconds: dict[str, list[float]] = {name: [] for name in ENGINES}
 
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
-        ascent = AscentConfig(config.steps, square(model, config))
-        units = grids.strongest_of_each(model, photos, [layer.name for layer in spread(model, config.depth)])
+        size = square(model, config)
+        ascent = AscentConfig(config.steps, size)
+        units = strongest_of_each(model, photos, [layer.name for layer in spread(model, config.depth)])
         found: dict[str, list[Feature]] = {name: [] for name in ENGINES}
         # What is loaded and tried once is not the engines' time per unit.
         for engine in ENGINES.values():
@@ -86,17 +72,11 @@ def main(config: Config) -> None:
                 seconds[name].append(time.perf_counter() - started)
         tick("optimizing images", len(units), len(units))
         qualities = {name: measure(model, features, units, photos, Checks(), ascent, config.seed) for name, features in found.items()}
-        rows = {
-            name: [grids.judged(f, q.score, q.natural) for f, q in zip(features, qualities[name], strict=True)]
-            for name, features in found.items()
-        }
-        size = ascent.size or model.preprocess.size
-        grid = grids.beside(rows, [str(unit) for unit in units], f"lucent and interp on {config.model}, {config.steps} steps")
         caption = CAPTION.format(steps=config.steps, rows=size[0], cols=size[1])
-        figure = Figure("engines", grid, "Images of the same units by lucent and by interp", caption, "Images")
-        made = {f"{feature.unit}, {name}": feature for name, features in found.items() for feature in features}
+        grid = figure(found, qualities, units, f"lucent and interp on {config.model}, {config.steps} steps")
+        drawn = Figure("engines", grid, "Images of the same units by lucent and by interp", caption, "Images")
         metrics = {"engines": {name: summary(these) for name, these in qualities.items()}}
-        return Product("Lucent beside interp", str(__doc__).split("\n\n", 1)[1], [figure], grids.arrays(made), metrics)
+        return Product("Lucent beside interp", str(__doc__).split("\n\n", 1)[1], [drawn], arrays(named(found)), metrics)
 
     def told() -> None:
         for name, times in seconds.items():

@@ -9,25 +9,19 @@ shown, as shares of the best that any ascent reached, averaged over units. The s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from interp import zoo
 from interp.cli import experiment
 from interp.cli.publish import publish
-from interp.comparisons import feature_grids as grids
+from interp.comparisons import race
+from interp.comparisons.feature_grids import arrays, strongest_of_each
 from interp.core.depth import spread
 from interp.core.model import Model
-from interp.featurevis import Adam, AscentConfig, Channel, Cosine, Feature, Linear, Optimizer, Torch, visualize
+from interp.errors import InterpError
+from interp.featurevis import Adam, AscentConfig, Feature, Optimizer, Torch, visualize
 from interp.featurevis.optimizer import BRISK
-from interp.featurevis.quality import maxima, views
-from interp.featurevis.quality.parts import look
-from interp.featurevis.quality.result import MOST_SATURATION
-from interp.featurevis.schedule import Schedule
-from interp.figures import Panel
 from interp.images import Photo, load
 from interp.report.features import suitable_size
 from interp.report.product import Figure, Product, Tick
@@ -40,14 +34,6 @@ OPTIMIZERS: dict[str, tuple[Optimizer, tuple[float, ...]]] = {
     "momentum SGD": (Torch("SGD", (("momentum", 0.9),)), (1.0, 5.0, 25.0)),
     "Adagrad": (Torch("Adagrad"), (0.2, 0.8, 3.0)),
 }
-CURVES = (
-    "Scores of the 8-bit image without transformations, at moments on the way; the level line: the largest that photographs and "
-    "their crops reach. Behind each optimizer stands its step width at the widest, in the image parametrization's unit (of SGD: per "
-    "unit of gradient), which ebbs away as half a cosine wave; brisk Adam forgets faster. A constant width goes about twice as far "
-    "as one that ebbs away."
-)
-IMAGES = "The same ascents after the last step. Under each image: its score, and that over the largest of the photographs and their crops."
-_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -66,70 +52,32 @@ class Config:
     out: Path | None = None
 
 
-def schedules(rate: float) -> dict[str, Schedule]:
-    return {"constant": rate, "cosine": Cosine(rate), "linear": Linear(rate, 0.0), "warm-up 20%, cosine": Cosine(rate, warmup=0.2)}
-
-
-def best_rate(features: Mapping[float, Sequence[Feature]], most: Sequence[float]) -> tuple[float, dict[str, object]]:
-    """The step width to show, and the numbers of every width; ``most``: the best score of each unit."""
-    shares = {rate: float(np.mean([f.final / top for f, top in zip(found, most, strict=True)])) for rate, found in features.items()}
-    saturation = {rate: max(look(f.image)[1] for f in found) for rate, found in features.items()}
-    sound = [rate for rate in features if saturation[rate] <= MOST_SATURATION]
-    chosen = max(sound or features, key=shares.__getitem__)
-    widths = {
-        f"{rate:g}": {"scores": [f.final for f in found], "mean_share": shares[rate], "most_saturation": saturation[rate]}
-        for rate, found in features.items()
-    }
-    return chosen, {"width": chosen, "widths": widths}
-
-
 def main(config: Config) -> None:
-    grids.moments(config.steps, config.moments)  # refused before any work
+    if config.moments < 2:
+        raise InterpError(f"`moments` is {config.moments}: a curve has at least 2, its start and its end")
 
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
         size = (config.size, config.size) if config.size else suitable_size(model) or model.preprocess.size
-        units = grids.strongest_of_each(model, photos, [layer.name for layer in spread(model, config.depth)])
+        units = strongest_of_each(model, photos, [layer.name for layer in spread(model, config.depth)])
         # Without `best`, the last frame of the film is the last step, whatever it scores.
-        plain, courses = AscentConfig(config.steps, size, films=config.moments, best=False), schedules(config.rate)
-        total, done = sum(len(rates) for _, rates in OPTIMIZERS.values()) + len(courses), 0
-
-        def climbed(ascent: AscentConfig) -> list[Feature]:
-            nonlocal done
-            tick("optimizing images", done, total)
-            done += 1
-            return visualize(model, units, ascent, config.seed)
-
-        tried = {
-            name: {rate: climbed(replace(plain, optimizer=optimizer, rate=Cosine(rate))) for rate in rates}
-            for name, (optimizer, rates) in OPTIMIZERS.items()
-        }
-        finals = [[feature.final for feature in features] for rates in tried.values() for features in rates.values()]
-        most = [max(*column, _TINY) for column in zip(*finals, strict=True)]
-        rated = {name: best_rate(rates, most) for name, rates in tried.items()}
+        plain, courses = AscentConfig(config.steps, size, films=config.moments, best=False), race.schedules(config.rate)
+        recipes = race.recipes(plain, OPTIMIZERS, courses)
+        found: dict[race.Recipe, list[Feature]] = {}
+        for done, (way, ascent) in enumerate(recipes.items()):
+            tick("optimizing images", done, len(recipes))
+            found[way] = visualize(model, units, ascent, config.seed)
+        widths, rated = race.best_rates({name: {rate: found[name, rate] for rate in rates} for name, (_, rates) in OPTIMIZERS.items()})
         groups = {
-            "optimizers": {f"{name} at {rate:g}": tried[name][rate] for name, (rate, _) in rated.items()},
-            f"schedules of Adam at {config.rate:g}": {name: climbed(replace(plain, rate=course)) for name, course in courses.items()},
+            "optimizers": {f"{name} at {rate:g}": found[name, rate] for name, rate in widths.items()},
+            f"schedules of Adam at {config.rate:g}": {name: found[name, None] for name in courses},
         }
-        natural = [top for top, _ in maxima(model, [Channel(unit) for unit in units], views(model, photos, size))]
-        lines: dict[str, list[Panel]] = {str(unit): [] for unit in units}
-        curves: dict[str, dict[str, object]] = {str(unit): {} for unit in units}
-        figures, made = [], {}
-        for stem, (title, group) in zip(("optimizers", "schedules"), groups.items(), strict=True):
-            panels = {
-                name: [grids.judged(found[k], found[k].final, natural[k]) for found in group.values()] for k, name in enumerate(lines)
-            }
-            grid = grids.beside(panels, tuple(group), f"After {config.steps} steps on {config.model}: {title}")
-            figures.append(Figure(stem, grid, f"Images by unit and {stem}", IMAGES, "Images"))
-            made |= {f"{f.unit}, {way}": f for way, features in group.items() for f in features}
-            for k, (unit, name) in enumerate(zip(units, lines, strict=True)):
-                scores = {way: grids.along(model, Channel(unit), found[k], config.steps, config.moments) for way, found in group.items()}
-                lines[name].append(grids.ascent(scores, natural[k]))
-                curves[name] |= {way: {"steps": list(points), "scores": list(points.values())} for way, points in scores.items()}
-        grid = grids.beside(lines, tuple(groups), f"Ascents on {config.model}", 3.0)
-        figures.insert(0, Figure("curves", grid, "Scores against steps, by unit", CURVES, "Scores"))
-        metrics = {"curves": curves, "optimizers": {name: numbers for name, (_, numbers) in rated.items()}}
-        lead = str(__doc__).split("\n\n", 1)[1]
-        return Product("Optimizers and schedules", lead, figures, grids.arrays(made), metrics)
+        ran = race.ran(model, units, groups, photos, plain)
+        figures = [Figure("curves", ran.curves(f"Ascents on {config.model}"), "Scores against steps, by unit", race.CURVES, "Scores")]
+        for stem, group in zip(("optimizers", "schedules"), groups, strict=True):
+            grid = ran.images(group, f"After {config.steps} steps on {config.model}: {group}")
+            figures.append(Figure(stem, grid, f"Images by unit and {stem}", race.IMAGES, "Images"))
+        metrics = {"curves": ran.numbers, "optimizers": rated}
+        return Product("Optimizers and schedules", str(__doc__).split("\n\n", 1)[1], figures, arrays(ran.named), metrics)
 
     publish(
         "optimizers_and_schedules",

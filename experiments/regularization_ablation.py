@@ -11,30 +11,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from interp import zoo
 from interp.cli import experiment
 from interp.cli.publish import publish
-from interp.comparisons import feature_grids as grids
+from interp.comparisons.ablation import CAPTION, SPECTRA, figure, lines, spectra, treated
+from interp.comparisons.feature_grids import arrays, strongest_of_each
 from interp.core.depth import spread
 from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.featurevis import NONE, STANDARD, AscentConfig, Feature, Fourier, Jitter, Pixels, TotalVariation, Weighted, visualize
-from interp.featurevis.quality import Check, Checks, measure, radial, rounded, score_of, views
+from interp.featurevis.quality import views
 from interp.featurevis.quality.spectra import mean_radial
 from interp.images import Photo, load
 from interp.report.features import suitable_size
 from interp.report.product import Figure, Product, Tick
-
-COLUMNS = ("none", "jitter", "total variation", "frequency", "all together")
-CHECKS = Checks(frozenset({Check.NATURAL, Check.SPECTRUM, Check.ROBUSTNESS}))
-CAPTION = (
-    "Rows: of each layer the channel with the largest mean on the photographs. Under each image: its score without "
-    "transformations, and that over the largest that photographs and their crops reach. The total variation costs {tv:g} times the "
-    "score of free pixels, {together:g} times all together; {steps} steps each."
-)
-SPECTRA = "Amplitudes averaged over rings of frequencies and colours; photographs: the mean of those given, at the images' size."
 
 
 @dataclass(frozen=True)
@@ -53,51 +43,43 @@ class Config:
     out: Path | None = None
 
 
-def row(model: Model, unit: Unit, plain: AscentConfig, config: Config) -> list[Feature]:
-    """The images of one unit. A penalty means the same for every unit where it is weighed in the unit's own scores."""
+def row(model: Model, unit: Unit, plain: AscentConfig, config: Config) -> dict[str, Feature]:
+    """The images of one unit by recipe. A penalty means the same for every unit where it is weighed in the unit's own scores."""
     side = (plain.size or model.preprocess.size)[0]
     pixels = replace(plain, param=Pixels(decorrelated=False), transform=NONE)
     (free,) = visualize(model, [unit], pixels, config.seed)
     score = abs(free.final) or 1.0
     smooth, smoother = ((Weighted(TotalVariation(), weight * score),) for weight in (config.together, config.tv))
-    recipes = (
-        replace(pixels, transform=Jitter(max(1, side // 12))),
-        replace(pixels, regularizers=smoother),
-        replace(pixels, param=Fourier()),
-        replace(plain, param=Fourier(), transform=STANDARD, regularizers=smooth),
-    )
-    return [free, *(visualize(model, [unit], recipe, config.seed)[0] for recipe in recipes)]
+    recipes = {
+        "jitter": replace(pixels, transform=Jitter(max(1, side // 12))),
+        "total variation": replace(pixels, regularizers=smoother),
+        "frequency": replace(pixels, param=Fourier()),
+        "all together": replace(plain, param=Fourier(), transform=STANDARD, regularizers=smooth),
+    }
+    return {"none": free} | {name: visualize(model, [unit], recipe, config.seed)[0] for name, recipe in recipes.items()}
 
 
 def main(config: Config) -> None:
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
         size = (config.size, config.size) if config.size else suitable_size(model) or model.preprocess.size
-        units = grids.strongest_of_each(model, photos, [layer.name for layer in spread(model, config.depth)])
-        features: list[Feature] = []
+        units = strongest_of_each(model, photos, [layer.name for layer in spread(model, config.depth)])
+        found: dict[Unit, dict[str, Feature]] = {}
         for done, unit in enumerate(units):
             tick("optimizing images", done, len(units))
-            features += row(model, unit, AscentConfig(config.steps, size), config)
+            found[unit] = row(model, unit, AscentConfig(config.steps, size), config)
         tick("optimizing images", len(units), len(units))
-        qualities = measure(model, features, [unit for unit in units for _ in COLUMNS], photos, CHECKS)
-        rough = -score_of(model, TotalVariation(), rounded(np.stack([feature.image for feature in features])))
-        natural = views(model, photos, size)
+        rows, natural = treated(model, found, photos), views(model, photos, size)
         theirs = mean_radial(list(natural.images[: natural.whole]))
-        panels, lines, table, made = {}, {}, {}, {}
-        for k, name in enumerate(map(str, units)):
-            mine = dict(zip(COLUMNS, range(k * len(COLUMNS), (k + 1) * len(COLUMNS)), strict=True))
-            panels[name] = [grids.judged(features[i], qualities[i].score, qualities[i].natural) for i in mine.values()]
-            lines[name] = {column: radial(features[i].image) for column, i in mine.items()} | {grids.PHOTOGRAPHS: theirs}
-            table[name] = {column: qualities[i].as_dict() | {"total_variation": float(rough[i])} for column, i in mine.items()}
-            made |= {f"{name}, {column}": features[i] for column, i in mine.items()}
         caption = CAPTION.format(tv=config.tv, together=config.together, steps=config.steps)
-        images = grids.beside(panels, COLUMNS, f"Optimized images by regularization, {config.model}")
-        curves = grids.spectra(lines, "Spectra by regularization")
-        figures = [
+        images = figure(rows, f"Optimized images by regularization, {config.model}")
+        curves = spectra(lines(rows, theirs), "Spectra by regularization")
+        drawn = [
             Figure("ablation", images, "Optimized images by unit and regularization", caption, "Images"),
             Figure("spectra", curves, "Radial spectra by unit and regularization", SPECTRA, "Spectra"),
         ]
-        lead = str(__doc__).split("\n\n", 1)[1]
-        return Product("What regularization does", lead, figures, grids.arrays(made), {"table": table})
+        made = {f"{unit}, {recipe}": feature for unit, mine in found.items() for recipe, feature in mine.items()}
+        table = {unit: {recipe: one.numbers for recipe, one in row.items()} for unit, row in rows.items()}
+        return Product("What regularization does", str(__doc__).split("\n\n", 1)[1], drawn, arrays(made), {"table": table})
 
     publish(
         "regularization_ablation",

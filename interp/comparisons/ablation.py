@@ -49,7 +49,7 @@ def treated(model: Model, found: Mapping[Unit, Mapping[str, Feature]], photos: S
     features = [feature for row in found.values() for feature in row.values()]
     qualities = measure(model, features, [unit for unit, row in found.items() for _ in row], photos, CHECKS)
     rough = -score_of(model, TotalVariation(), rounded(np.stack([feature.image for feature in features])))
-    each = iter(map(Treated, features, qualities, rough.tolist()))
+    each = (Treated(*one) for one in zip(features, qualities, rough.tolist(), strict=True))
     return {str(unit): {recipe: next(each) for recipe in row} for unit, row in found.items()}
 
 
@@ -61,7 +61,9 @@ def figure(rows: Treatments, title: str) -> Grid:
 
 def lines(rows: Treatments, photographs: Radial) -> dict[str, dict[str, Radial]]:
     """The radial spectra of each unit's images by recipe, and that of ``photographs``."""
-    return {unit: {recipe: radial(one.feature.image) for recipe, one in row.items()} | {PHOTOGRAPHS: photographs} for unit, row in rows.items()}
+    return {
+        unit: {recipe: radial(one.feature.image) for recipe, one in row.items()} | {PHOTOGRAPHS: photographs} for unit, row in rows.items()
+    }
 
 
 def spectra(units: Mapping[str, Mapping[str, Radial]], title: str, width: float = 2.3) -> Grid:

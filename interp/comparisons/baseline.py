@@ -18,6 +18,11 @@ CAPTION = (
 )
 
 
+def named(found: Mapping[str, Sequence[Feature]]) -> dict[str, Feature]:
+    """Every image under its unit and engine."""
+    return {f"{feature.unit}, {name}": feature for name, features in found.items() for feature in features}
+
+
 def summary(qualities: Sequence[Quality]) -> dict[str, object]:
     """What the measurements of an engine's images come to; a median is None where nothing is defined."""
     ratios = [quality.natural_ratio for quality in qualities if quality.natural_ratio is not None]
@@ -29,9 +34,7 @@ def summary(qualities: Sequence[Quality]) -> dict[str, object]:
     }
 
 
-def figure(
-    found: Mapping[str, Sequence[Feature]], qualities: Mapping[str, Sequence[Quality]], units: Sequence[Unit], title: str
-) -> Grid:
+def figure(found: Mapping[str, Sequence[Feature]], qualities: Mapping[str, Sequence[Quality]], units: Sequence[Unit], title: str) -> Grid:
     """Rows: engines; columns: units."""
     rows = {
         name: [judged(feature, quality.score, quality.natural) for feature, quality in zip(features, qualities[name], strict=True)]

@@ -19,7 +19,7 @@ Size = tuple[int, int]
 
 @torch.no_grad()
 def check_sizes(model: Model, objectives: Sequence[Objective], config: AscentConfig, sizes: Sequence[Size]) -> None:
-    """Raise Unsupported where the model does not take images of ``sizes``, naming the least that work; UnknownName where a place is missing."""
+    """Raise Unsupported where the model does not take images of ``sizes``, naming the least that work; UnknownName for a missing place."""
     made = Engine(model, Precision.FLOAT32)
     keys = keys_of(objectives, config)
     if not layers_of(keys):

@@ -16,10 +16,14 @@ import pytest
 from safetensors.numpy import load_file
 
 from interp import runs
-from interp.comparisons import feature_grids as grids
+from interp.comparisons.ablation import spectra
+from interp.comparisons.faces import gram_cosines, likeness_panel, mean_of_pairs, pairwise
+from interp.comparisons.feature_grids import judged
+from interp.comparisons.race import along, ascent, best_rate
+from interp.comparisons.race import schedules as courses_of
 from interp.core.unit import Unit
 from interp.errors import InterpError
-from interp.featurevis import NONE, AscentConfig, Channel, Diversity, Feature, Torch, visualize
+from interp.featurevis import Channel, Diversity, Feature
 from interp.featurevis.quality import Natural, radial, score_of
 from interp.figures import CurvePanel, EmptyPanel, Grid, ImagePanel, MapPanel
 from interp.report import product
@@ -142,7 +146,7 @@ def test_a_power_law_is_a_straight_line_on_the_axes_named():
     noise = np.random.default_rng(0).standard_normal((64, 64, 3))
     spectrum = radial(noise)
     power = replace(spectrum, log_amplitude=-1.5 * spectrum.log_frequency)
-    ((panel,),) = grids.spectra({"a": {"law": power}}, "").rows
+    ((panel,),) = spectra({"a": {"law": power}}, "").rows
     ((_, ys),) = panel.series
     low, high = np.log10(panel.x_range)
     assert np.allclose(ys, -1.5 * np.linspace(low, high, len(ys)))
@@ -173,7 +177,7 @@ def test_the_gram_cosine_is_that_of_the_objective():
     model = load("embedded", random_weights=True, seed=1)
     pictures = np.random.default_rng(1).random((3, 32, 32, 3)).astype(np.float32)
     pictures[2] = pictures[0]
-    found = grids.gram_cosines(model, "stage1.block1", pictures)
+    found = gram_cosines(model, "stage1.block1", pictures)
     assert found[0, 2] == pytest.approx(1)
     terms = score_of(model, Diversity("stage1.block1", 3), pictures)
     assert -terms == pytest.approx((found.sum(1) - 1) / 2, abs=1e-5)
@@ -185,7 +189,7 @@ def test_curves_and_images_have_the_ways_of_the_script(ascents):
     widths = ascents.metrics["optimizers"]
     chosen = tuple(f"{name} at {widths[name]['width']:g}" for name in module.OPTIMIZERS)
     assert optimizers.column_headers == chosen
-    assert schedules.column_headers == tuple(module.schedules(0.05))
+    assert schedules.column_headers == tuple(courses_of(0.05))
     assert curves.row_headers == optimizers.row_headers == schedules.row_headers
     ((left, right),) = curves.rows
     assert [name for name, _ in left.series] == ["largest on photographs", *chosen]
@@ -207,8 +211,6 @@ def test_the_width_shown_is_the_best_of_those_that_do_not_saturate(ascents):
 
 
 def test_saturated_widths_are_passed_over_unless_all_are():
-    best_rate = script("optimizers_and_schedules").best_rate
-
     def one(value: float, score: float) -> list[Feature]:
         return [Feature("u", np.full((8, 8, 3), value, np.float32), np.zeros(2, np.float32), score, False)]
 
@@ -216,26 +218,22 @@ def test_saturated_widths_are_passed_over_unless_all_are():
     assert best_rate({0.1: one(0.0, 1.0), 0.4: one(1.0, 3.0)}, [4.0])[0] == 0.4
 
 
-def test_the_moments_of_a_curve_are_those_of_the_film():
-    model = load("embedded", random_weights=True, seed=1)
-    ascent = AscentConfig(9, (32, 32), transform=NONE, optimizer=Torch("SGD"), rate=50.0, films=5, best=False)
-    (feature,) = visualize(model, [Unit("stem.conv", 3)], ascent, 0)
-    points = grids.along(model, Channel(Unit("stem.conv", 3)), feature, 9, 5)
-    before = {step: score for step, score in points.items() if step < 9}
-    # Without transformations, what the ascent scores before a step is the frame of that moment, up to rounding.
-    span = float(np.ptp(feature.scores))
-    assert span > 0.01
-    assert [float(feature.scores[step]) for step in before] == pytest.approx(list(before.values()), abs=0.05 * span)
-    assert points[9] == pytest.approx(feature.final, rel=1e-4)
+def test_each_frame_of_a_film_is_scored_at_its_moment():
+    model, objective = load("embedded", random_weights=True, seed=1), Channel(Unit("stem.conv", 3))
+    film = np.random.default_rng(2).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    feature = Feature("u", np.zeros((32, 32, 3), np.float32), np.zeros(2, np.float32), 0.0, False, film=film)
+    points = along(model, objective, feature, 9, 5)
     assert list(points) == [0, 1, 2, 5, 9]
+    assert list(points.values()) == pytest.approx([float(score_of(model, objective, f[None] / np.float32(255))[0]) for f in film], abs=1e-5)
 
 
 def test_a_course_needs_a_film_of_two_moments():
+    module = script("optimizers_and_schedules")
+    with pytest.raises(InterpError, match="`moments` is 1: a curve has at least 2, its start and its end"):
+        module.main(module.Config(moments=1))
     feature = Feature("u", np.zeros((8, 8, 3), np.float32), np.zeros(2, np.float32), 0.0, False)
-    with pytest.raises(InterpError, match="film of 1 frames has no course: give at least 2"):
-        grids.moments(8, 1)
     with pytest.raises(InterpError, match="'u' was optimized without a film: give `films`"):
-        grids.along(load("embedded", random_weights=True, seed=1), Channel(Unit("stem", 3)), feature, 8, 4)
+        along(load("embedded", random_weights=True, seed=1), Channel(Unit("stem", 3)), feature, 8, 4)
 
 
 def test_both_engines_show_the_same_units_by_one_measurement(engines):
@@ -264,24 +262,24 @@ def test_times_are_told_and_not_kept(finished, capsys):
 
 def test_silent_units_are_words_and_signs_are_kept():
     feature = Feature("u", np.full((8, 8, 3), 0.5, np.float32), np.zeros(2, np.float32), 0.0, False)
-    assert isinstance(grids.judged(replace(feature, dead=True), 0.0, None), EmptyPanel)
-    shown = grids.judged(feature, -2.0, Natural(0.5, "cat", None))
+    assert isinstance(judged(replace(feature, dead=True), 0.0, None), EmptyPanel)
+    shown = judged(feature, -2.0, Natural(0.5, "cat", None))
     assert isinstance(shown, ImagePanel)
     assert shown.sublabel == "score \N{MINUS SIGN}2\n\N{MINUS SIGN}4x photographs"
-    assert grids.judged(feature, 1.0, Natural(-1.0, "cat", None)).sublabel == "score 1", "no ratio where photographs stay below 0"
+    assert judged(feature, 1.0, Natural(-1.0, "cat", None)).sublabel == "score 1", "no ratio where photographs stay below 0"
 
 
 def test_likeness_is_symmetric_and_its_mean_leaves_the_diagonal_out():
-    values = grids.pairwise([1.0, 2.0, 4.0], lambda a, b: 1 - abs(a - b) / 4)
+    values = pairwise([1.0, 2.0, 4.0], lambda a, b: 1 - abs(a - b) / 4)
     assert np.array_equal(values, values.T)
-    assert grids.mean_of_pairs(values) == pytest.approx((0.75 + 0.25 + 0.5) / 3)
-    panel = grids.likeness_panel(values)
+    assert mean_of_pairs(values) == pytest.approx((0.75 + 0.25 + 0.5) / 3)
+    panel = likeness_panel(values)
     assert isinstance(panel, MapPanel)
     assert panel.sublabel == "mean of pairs 0.5"
 
 
 def test_a_course_is_straight_between_its_moments():
-    panel = grids.ascent({"a": {0: 0.0, 1: 2.0, 4: 5.0}}, Natural(3.0, "cat", None))
+    panel = ascent({"a": {0: 0.0, 1: 2.0, 4: 5.0}}, Natural(3.0, "cat", None))
     assert isinstance(panel, CurvePanel)
     assert panel.series[0][1].tolist() == [3.0] * 5
     assert panel.series[1][1].tolist() == [0.0, 2.0, 3.0, 4.0, 5.0]
