@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -85,7 +86,7 @@ def objectives(
             f"{' '.join(asking.targets)} names nothing in '{asking.model.spec.reference}' that --objective {name} can be about"
         )
     if faces is not None:
-        found = _diverse(asking, found, faces, apart)
+        return _diverse(asking, found, faces, apart, negative)
     if negative:
         from interp.featurevis import objective_of
 
@@ -186,23 +187,39 @@ def _about(kind: str) -> Callable[[Asking], list[Objective]]:
     return made
 
 
-def _diverse(asking: Asking, found: Sequence[Unit | Objective], faces: int, apart: float) -> list[Unit | Objective]:
-    """Each with a penalty for images that are alike at its layer: ``apart`` times what the layer's photographs give the unit."""
+def _diverse(asking: Asking, found: Sequence[Unit | Objective], faces: int, apart: float, negative: bool) -> list[Unit | Objective]:
+    """Each with a penalty for images that are alike (`_compared`): ``apart`` times what photographs give the unit.
+
+    ``negative``: minus each, with the same penalty.
+    """
     from interp.featurevis import objective_of
     from interp.featurevis.joint import Diversity
     from interp.featurevis.quality import maxima, views
 
     alone = [objective_of(item) for item in found]
-    for objective in alone:
-        layer = objective.layers[0]
-        if layer not in {known.name for known in asking.model.layers}:
-            raise Unsupported(
-                f"--diversity compares maps of a layer, and '{objective}' reads none: use it with channel, neuron, logit or deepdream"
-            )
+    layers = [_compared(asking.model, objective) for objective in alone]
     # A penalty is in the objective's own unit, which differs from unit to unit: photographs give its size.
     natural = maxima(asking.model, alone, views(asking.model, list(asking.images), asking.size))
     sizes = [abs(best.maximum) if best is not None and best.maximum else 1.0 for best, _ in natural]
-    return [o + apart * size * Diversity(o.layers[0], faces) for o, size in zip(alone, sizes, strict=True)]
+    # Minus the objective, not minus the sum: that would reward images that are alike.
+    signed = [-objective if negative else objective for objective in alone]
+    return [o + apart * size * Diversity(layer, faces) for o, size, layer in zip(signed, sizes, layers, strict=True)]
+
+
+def _compared(model: Model, objective: Objective) -> str:
+    """The layer at which images of ``objective`` are compared: its own, or the last one before it that has more than one place.
+
+    Diversity is that of textures, which a single place (the scores of classes) does not have.
+    """
+    own, names = objective.layers[0], [layer.name for layer in model.layers]
+    if own not in names:
+        raise Unsupported(
+            f"--diversity compares maps of a layer, and '{objective}' reads none: use it with channel, neuron, logit or deepdream"
+        )
+    for layer in reversed(model.layers[: names.index(own) + 1]):
+        if layer.layout is not None and math.prod(layer.map_shape[1:]) > 1:
+            return layer.name
+    raise Unsupported(f"--diversity compares maps of more than one place, and '{own}' has none, nor any layer before it: leave it out")
 
 
 _ABOUT = "about --photo"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from interp.cli.keeping import keeping
+from interp.cli.keeping import Kept, keeping
 from interp.cli.objectives import OBJECTIVES, Asking, Words, objectives
 from interp.cli.options import Flag, ModelOptions, SaveOptions
 from interp.cli.presets import PRESETS
@@ -22,7 +22,6 @@ from interp.errors import InterpError, Unsupported
 if TYPE_CHECKING:
     from interp.core.model import Model
     from interp.featurevis import AscentConfig
-    from interp.featurevis.store import FeatureStore
     from interp.images import Photo
     from interp.report.features import FeatureOptions, Made
     from interp.report.product import Product, Tick
@@ -74,7 +73,7 @@ class Visualize:
     views: int | None = None
     """How many transformed views of each image are averaged at each step."""
     size: Annotated[str | None, tyro.conf.arg(metavar="N|ROWSxCOLS")] = None
-    """Size of the images in pixels; chosen for the model if not given."""
+    """Size of the images in pixels; chosen for the model if not given (for lucent, not below the model's own)."""
     steps: int | None = None
     """Steps of gradient ascent."""
     rate: Annotated[str | None, tyro.conf.arg(metavar="RATE")] = None
@@ -127,11 +126,9 @@ class Visualize:
         parent = out.parent if out is not None else Path("results") / "visualize"
 
         def make(model: Model, _: list[Photo], tick: Tick) -> Product:
-            return self.product(
-                model, Asking(model, found.targets, (0, 0), natural, photo, self.token), config, options, store, tick, shown
-            )
+            return self.product(model, Asking(model, found.targets, (0, 0), natural, photo, self.token), config, options, kept, tick, shown)
 
-        with keeping(parent, self) as store:
+        with keeping(parent, self) as kept:
             publish(
                 "visualize",
                 self,
@@ -209,22 +206,38 @@ class Visualize:
         asking: Asking,
         config: AscentConfig,
         options: FeatureOptions,
-        store: FeatureStore,
+        kept: Kept,
         tick: Tick,
         shown: list[Made],
     ) -> Product:
         """What is written; ``shown`` receives the images, for the table on the terminal."""
-        from interp.report.features import made, product, suitable_size
+        from interp.featurevis import objective_of
+        from interp.report.features import Program, made, product, suitable_size
 
-        if config.size is None:
+        if options.program is Program.LUCENT:
+            config = replace(config, size=self.lucents_size(model, config.size))
+        elif config.size is None:
             config = replace(config, size=suitable_size(model))
         asking = replace(asking, size=config.size or model.preprocess.size)
         name = choice("--objective", self.objective, OBJECTIVES)
         faces = self.diversity or (_FACES if name == "diversity" else None)
         wanted = objectives(name, asking, negative=self.negative, faces=faces, apart=self.apart)
+        kept.planned = options.seeds * sum(objective_of(item).images for item in wanted)
         judge = None if self.judge is None else ModelOptions(device=self.loading.device).load(self.judge)
-        shown += made(model, wanted, config, self.loading.seed, tick, options, asking.images, store, judge)
+        shown += made(model, wanted, config, self.loading.seed, tick, options, asking.images, kept.store, judge)
         return product(model, shown, config, options)
+
+    def lucents_size(self, model: Model, size: tuple[int, int] | None) -> tuple[int, int]:
+        """A size at which lucent shows the network the image itself: smaller ones it enlarges, and its score is not that of the image."""
+        own = max(model.preprocess.size)
+        if size is not None and min(size) >= own:
+            return size
+        if self.size is None:
+            return (own, own)
+        raise InterpError(
+            f"--size {self.size} is too small for --engine lucent, which enlarges images to the size of '{model.spec.reference}': "
+            f"give at least {own}, or leave --size out"
+        )
 
 
 def _tell(shown: Sequence[Made]) -> None:

@@ -9,12 +9,12 @@ stands on its kink, such a difference can grow: measured, up to 1e-3 of the rang
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interp import images
@@ -56,6 +56,7 @@ class Ascent:
         self.names = [name if k == 0 else f"{name}#{k + 1}" for name in map(str, objectives) for k in range(group)]
         self.generators = [generator(seed, "featurevis", name) for name in self.names]
         self.tensors = config.param.start(size, self.generators, model.device, group)
+        self.begun = [t.detach().clone() for t in self.tensors]
         self.move = config.optimizer.begin(self.tensors)
         self.scores: list[Tensor] = []
         self.sound: list[Tensor] = []
@@ -82,35 +83,54 @@ class Ascent:
         if count in self.moments:
             self.frames.append(images.uint8(images.array(self.picture(self.tensors)[0])))
         progress = count / max(1, self.config.steps - 1)
-        early = count < ESCAPE_STEPS and not bool(self.fired.all())
-        with torch.enable_grad(), escaping(self.made.model.module) if early else nullcontext():
+        with torch.enable_grad():
             pictures = self.config.param.image(self.tensors, self.size)
             # The chain is cut here, so that the objective's own gradient is known apart from the regularizers'.
             shown = pictures.detach().requires_grad_()
-            scores, whole = self.seen(shown, progress)
-            (gradient,) = torch.autograd.grad(whole.sum() * self.made.loss_scale, shown)
-            gradient = gradient / self.made.loss_scale
-            moved = (gradient != 0).flatten(1).any(1)
+            scores, gradient, stuck = self.gradient(shown, progress)
             if self.config.param.earns_opacity:
                 strength = gradient.detach().abs().mean(1)
                 self.earned = strength if self.earned is None else self.earned + strength
-            self.fired |= (scores.detach() != 0) | (moved & (not early))
             penalty = self.penalty(shown, progress)
-            if penalty is not None:
+            if penalty is not None and penalty.requires_grad:
                 gradient = gradient + torch.autograd.grad(penalty.sum(), shown)[0]
             gradient = smooth(gradient, value(self.config.smoothing, progress)) if max(ends(self.config.smoothing)) > 0 else gradient
             gradients = torch.autograd.grad(pictures, self.tensors, grad_outputs=gradient)
-        self.scores.append(scores.detach().float())
-        self.sound.append(torch.isfinite(scores.detach()) & torch.isfinite(gradient).flatten(1).all(1))
+        self.scores.append(scores.float())
+        self.sound.append(torch.isfinite(scores) & torch.isfinite(gradient).flatten(1).all(1))
         if self.model.device.type == "cpu" or self.step_count % _PATIENCE == 0 or self.step_count == self.config.steps:
             self.check()
         self.move(gradients, value(self.config.rate, progress))
-        if early:
-            self.raise_contrast(~(self.fired | moved))
+        if count < ESCAPE_STEPS:
+            self.raise_contrast(stuck)
         if self.config.converged is not None:
             self.settle()
         if self.step_count in self.tries:
             self.keep_best()
+
+    def gradient(self, shown: Float[Tensor, "n c h w"], progress: float) -> tuple[Tensor, Float[Tensor, "n c h w"], Bool[Tensor, " n"]]:
+        """The scores, their gradient at the images, and which images have none.
+
+        In the first steps, an image without gradient is tried again with its ReLUs open; the others are not touched by that.
+        """
+        states = [g.get_state() for g in self.generators]
+        scores, whole = self.seen(shown, progress)
+        found = self.backward(whole, shown)
+        none = ~(found != 0).flatten(1).any(1)
+        self.fired |= ~none
+        if self.step_count < ESCAPE_STEPS and bool((none & ~self.fired).any()):
+            for g, state in zip(self.generators, states, strict=True):
+                g.set_state(state)
+            with escaping(self.made.model.module):
+                opened = self.backward(self.seen(shown, progress)[1], shown)
+            found = torch.where((none & ~self.fired)[:, None, None, None], opened, found)
+        return scores.detach(), found, ~(found != 0).flatten(1).any(1) & ~self.fired
+
+    def backward(self, whole: Float[Tensor, " n"], shown: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        if not whole.requires_grad:
+            raise Unsupported(f"'{self.names[0]}' does not depend on the image: there is nothing to climb")
+        (found,) = torch.autograd.grad(whole.sum() * self.made.loss_scale, shown)
+        return found / self.made.loss_scale
 
     def seen(self, shown: Float[Tensor, "n c h w"], progress: float) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
         """Each image's value under its objective on transformed views, and that with the regularizers that read layers."""
@@ -209,6 +229,10 @@ class Ascent:
     def features(self, units: Sequence[Unit | str]) -> tuple[list[Feature], list[bool]]:
         """The finished images, and of each whether its score holds in float32."""
         tensors = self.best[1] if self.best is not None and self.config.best else self.tensors
+        for tensor, begun in zip(tensors, self.begun, strict=True):
+            # What never fired was only made louder: its start is shown.
+            silent = ~self.fired.view(len(tensor), -1).any(1)
+            tensor.detach()[silent] = begun[silent]
         pictures, opacity = self.picture(tensors)
         exact = self.value(Engine(self.model, Precision.FLOAT32), pictures)
         rough = exact if self.made.precision is Precision.FLOAT32 else self.value(self.made, pictures)
@@ -221,7 +245,11 @@ class Ascent:
         fired, final = self.fired.tolist(), exact.cpu().tolist()
         found = []
         for i in range(len(self.names)):
-            dead = not fired[i] and final[i] == 0
+            if not math.isfinite(final[i]):
+                raise Unsupported(
+                    f"the score of the finished image of '{self.names[i]}' is {final[i]}: the objective is not defined for it"
+                )
+            dead = not fired[i]
             alpha = None if alphas is None else alphas[i]
             mine = scores[i, : int(self.last[i])]
             found.append(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from types import NoneType
 
 from interp.errors import InterpError
 from interp.featurevis.objective import Objective
 from interp.featurevis.optimizer import BRISK, Optimizer
 from interp.featurevis.param import FOURIER, ImageParam
-from interp.featurevis.schedule import Cosine, Schedule, check
+from interp.featurevis.schedule import Cosine, Linear, Schedule, check
 from interp.featurevis.transform import STANDARD, Transform
 
 
@@ -23,6 +24,14 @@ class Precision(StrEnum):
     FLOAT16 = "float16"
 
 
+_Kind = tuple[tuple[type, ...], str]
+"""The types a value may have, and what to give."""
+
+_COUNT: _Kind = ((int,), "a whole number, such as 50")
+_NUMBER: _Kind = ((int, float), "a number, such as 0.01")
+_SCHEDULE: _Kind = ((int, float, Linear, Cosine), "a number, a Linear or a Cosine, such as Cosine(0.2)")
+
+
 @dataclass(frozen=True)
 class Weighted:
     """A regularizer (any objective) and its weight, in units of the objective that is optimized."""
@@ -31,6 +40,9 @@ class Weighted:
     weight: Schedule
 
     def __post_init__(self) -> None:
+        if not isinstance(self.objective, Objective):
+            raise InterpError(f"the objective of Weighted is {self.objective!r}: give an Objective, such as L2()")
+        _check_type("weight of Weighted", self.weight, *_SCHEDULE)
         check(self.weight, f"the weight of {type(self.objective).__name__}", "the weight of a penalty, 0 or more")
 
 
@@ -42,11 +54,32 @@ class Convergence:
     gain: float = 0.01
 
     def __post_init__(self) -> None:
+        _check_type("window of Convergence", self.window, *_COUNT)
+        _check_type("gain of Convergence", self.gain, *_NUMBER)
         if self.window < 1:
             raise InterpError(f"the `window` of Convergence is {self.window}: give at least 1 step, such as 50")
         if not 0 <= self.gain < math.inf:
             raise InterpError(f"the `gain` of Convergence is {self.gain}: give a share, 0 or more, such as 0.01")
 
+
+# Without these, a wrong type would end in the middle of the ascent, as an error about something else.
+_KINDS: dict[str, _Kind] = {
+    "steps": ((int,), "a whole number, such as 128"),
+    "size": ((tuple, NoneType), "(rows, cols) in pixels, such as (224, 224), or None"),
+    "rate": _SCHEDULE,
+    "param": ((ImageParam,), "an ImageParam, such as Fourier()"),
+    "transform": ((Transform,), "a Transform, such as preset('lucid')"),
+    "views": ((int,), "a whole number, such as 1"),
+    "optimizer": ((Optimizer,), "an Optimizer, such as Adam()"),
+    "regularizers": ((tuple,), "a tuple of Weighted, such as (Weighted(L2(), 0.1),)"),
+    "smoothing": _SCHEDULE,
+    "precision": ((Precision,), "a Precision, such as Precision.AUTO"),
+    "converged": ((Convergence, NoneType), "a Convergence, such as Convergence(window=50), or None"),
+    "films": ((int,), "a whole number, 0 for none"),
+    "best": ((bool,), "True or False"),
+    "batch": ((int, NoneType), "a whole number, such as 8, or None"),
+    "memory": ((int, float, NoneType), "a number of GiB, such as 2.0, or None"),
+}
 
 # Measured: 128 steps at this rate, ebbing away so that the image comes to rest, score as 512 of lucid's at 0.05 do.
 RATE = Cosine(0.2)
@@ -83,6 +116,7 @@ class AscentConfig:
     memory: float | None = None
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if self.steps < 1:
             raise InterpError(f"`steps` is {self.steps}: give at least 1, such as 128")
         if self.size is not None and min(self.size) < 1:
@@ -97,3 +131,24 @@ class AscentConfig:
             raise InterpError(f"`memory` is {self.memory}: give how many GiB a step may take, such as 2.0")
         check(self.rate, "rate", "a positive step width, such as 0.05", positive=True)
         check(self.smoothing, "smoothing", "the standard deviation of a blur in pixels, 0 for none")
+
+
+def _check_types(config: AscentConfig) -> None:
+    for name, kind in _KINDS.items():
+        _check_type(name, getattr(config, name), *kind)
+    size, expected = config.size, _KINDS["size"][1]
+    if size is not None and (len(size) != 2 or not all(_is(side, (int,)) for side in size)):
+        raise InterpError(f"`size` is {size!r}: give {expected}")
+    for item in config.regularizers:
+        if not isinstance(item, Weighted):
+            raise InterpError(f"`regularizers` has {item!r}: give {_KINDS['regularizers'][1]}")
+
+
+def _check_type(name: str, value: object, types: tuple[type, ...], expected: str) -> None:
+    if not _is(value, types):
+        raise InterpError(f"`{name}` is {value!r}: give {expected}")
+
+
+def _is(value: object, types: tuple[type, ...]) -> bool:
+    # True and False are no counts.
+    return isinstance(value, types) and (bool in types or not isinstance(value, bool))

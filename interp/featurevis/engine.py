@@ -6,8 +6,9 @@ What a score is worth is never taken from here: finished images are scored by th
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import torch
@@ -45,7 +46,8 @@ class Engine:
     def computing(self) -> AbstractContextManager[object]:
         """The context to run forwards in."""
         if self.precision is Precision.FLOAT32:
-            return nullcontext()
+            # Off by name: the caller may have it on.
+            return torch.autocast(self.model.device.type, enabled=False)
         return torch.autocast(self.model.device.type, self.dtype)
 
     def outputs(self, layers: Sequence[str], images: Tensor) -> dict[str, Tensor]:
@@ -59,7 +61,7 @@ def engine(model: Model, precision: Precision) -> Engine:
     chosen = fastest(model.device) if precision is Precision.AUTO else precision
     try:
         module = copy.deepcopy(model.module)
-    except (RuntimeError, TypeError, NotImplementedError):
+    except (RuntimeError, TypeError, NotImplementedError, copy.Error, pickle.PicklingError):
         return Engine(model, chosen)
     module.eval().requires_grad_(False)
     for m in module.modules():

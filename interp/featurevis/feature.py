@@ -16,7 +16,7 @@ class Feature:
 
     ``image``: [0, 1] RGB float32; ``alpha``: its opacity, None where it has none. ``scores``: the objective before
     each step taken, on the transformed image, without the config's regularizers. ``final``: the objective of the
-    finished image, rounded to 8 bits, not transformed, in float32. ``dead``: score and gradient were exactly zero at
+    finished image, rounded to 8 bits, not transformed, in float32. ``dead``: the gradient was exactly zero at
     every step, so the image is only its random start. ``precision``: what the network computed in. ``film``: moments
     of the ascent, the last of them the finished image; None where none were asked for.
     """

@@ -36,9 +36,13 @@ def check_sizes(model: Model, objectives: Sequence[Objective], config: AscentCon
                 f"images of {size[0]} x {size[1]} px (rows x cols) are too small for {layers} of '{model.spec.reference}': "
                 f"the least square ones that work have {least} x {least} px"
             ) from error
-        for objective in dict.fromkeys((*objectives, *(w.objective for w in config.regularizers))):
-            grey = _grey(model, size).expand(objective.images, -1, -1, -1)
-            objective(image_activations(grey) | read(made, objective.layers, grey))
+        every = list(dict.fromkeys((*objectives, *(w.objective for w in config.regularizers))))
+        for count in {objective.images for objective in every}:
+            grey = _grey(model, size).expand(count, -1, -1, -1)
+            seen = image_activations(grey) | read(made, keys, grey)
+            for objective in every:
+                if objective.images == count:
+                    objective(seen)
 
 
 def least_side(made: Engine, keys: Sequence[str], own: Size) -> int | None:

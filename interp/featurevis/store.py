@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from interp import __version__
 from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.errors import InterpError
@@ -32,15 +35,29 @@ class FeatureStore:
     def __len__(self) -> int:
         return len(list(self.folder.glob("*.safetensors"))) if self.folder.is_dir() else 0
 
-    def key(self, model: Model, objective: Objective, place: int, config: AscentConfig, seed: int) -> str | None:
-        """The name under which image ``place`` of an objective is kept; None where the objective is no plain value."""
-        spec = model.spec
-        try:
-            entry = plain([type(objective).__name__, objective, config], "key")
-        except InterpError:
-            return None
-        identity = [spec.reference, spec.weights, spec.sha256, entry, place, seed]
-        return hashlib.sha256(canonical(identity).encode()).hexdigest()[:32]
+    def keys(self, model: Model, config: AscentConfig, size: tuple[int, int], seed: int) -> Callable[[Objective, int], str | None]:
+        """Gives the name under which image ``place`` of an objective is kept; None where the objective is no plain value.
+
+        The name stands for all that the image depends on: the weights as they are now, not as they were loaded.
+        """
+        run = [
+            __version__,
+            model.spec.reference,
+            _digest(model),
+            plain(model.preprocess, "preprocess"),
+            list(size),
+            str(model.device),
+            seed,
+        ]
+
+        def key(objective: Objective, place: int) -> str | None:
+            try:
+                entry = plain([type(objective).__name__, objective, config], "key")
+            except InterpError:
+                return None
+            return hashlib.sha256(canonical([run, entry, place]).encode()).hexdigest()[:32]
+
+        return key
 
     def get(self, key: str, unit: Unit | str) -> Feature | None:
         """The image kept under ``key``, as that of ``unit``."""
@@ -65,3 +82,11 @@ class FeatureStore:
             partial.replace(self.folder / f"{key}.safetensors")
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _digest(model: Model) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -8,6 +8,7 @@ import torch
 
 from interp.core.model import Model
 from interp.core.unit import Unit
+from interp.errors import Unsupported
 from interp.featurevis.ascent import Ascent, Size
 from interp.featurevis.batching import batches, group_of, keys_of, most_images, sources_of
 from interp.featurevis.config import AscentConfig, Precision
@@ -36,24 +37,30 @@ def visualize(
     draws of an image depend on ``seed`` and its unit's name alone. ``on_step(done, total)`` counts steps of single
     images and is called after each step of each batch. Where memory runs out, a batch is halved and begun again.
     With a ``store``, images are kept there as soon as they are finished, and those found there are not made again.
-    The network runs in a frozen working copy: the model is as it was at every moment, and after an error.
+    The network runs in a frozen working copy: the model is as it was at every moment, and after an error (one that cannot
+    be copied is used itself, and restored after each forward).
 
     Raises InterpError: UnknownName for a layer, channel or place that does not exist, Unsupported for a size
     the model does not take, and where a score stops being a finite number.
 
     Method: Erhan et al. 2009; parametrization and transforms: Olah, Mordvintsev & Schubert 2017.
     """
+    wanted = list(wanted)
     objectives = [objective_of(item) for item in wanted]
     size = model.preprocess.size if config.size is None else config.size
     for objective in (*objectives, *(w.objective for w in config.regularizers)):
         objective.validate(model, size)
+    if len(model.preprocess.mean) != 3:
+        raise Unsupported(f"'{model.spec.reference}' takes images of {len(model.preprocess.mean)} channel(s): optimized images have 3, RGB")
     groups = [group_of(objective, config) for objective in objectives]
     config.param.check(size)
     if size != model.preprocess.size or config.transform.size(size) != size:
         check_sizes(model, objectives, config, (size, config.transform.size(size)))
     units = [item if isinstance(item, Unit) else str(item) for item in wanted]
     run = _Run(model, objectives, units, groups, config, size, seed, on_step, store)
-    return run.features() if objectives else []
+    # Gradients in float32 are needed, whatever the caller's mode.
+    with torch.inference_mode(False), torch.autocast(model.device.type, enabled=False):
+        return run.features() if objectives else []
 
 
 class _Run:
@@ -74,8 +81,9 @@ class _Run:
         self.model, self.objectives, self.units, self.groups = model, objectives, units, groups
         self.config, self.size, self.seed, self.on_step, self.store = config, size, seed, on_step, store
         self.found: dict[int, list[Feature]] = {}
+        self.keys = store.keys(model, config, size, seed) if store is not None else None
         self.engines: dict[Precision, Engine] = {}
-        self.finished = 0
+        self.finished = self.told = 0
 
     def features(self) -> list[Feature]:
         left = [i for i in range(len(self.objectives)) if not self.recall(i)]
@@ -161,18 +169,18 @@ class _Run:
 
     def keep(self, i: int, features: list[Feature]) -> None:
         self.found[i] = features
-        if self.store is not None:
+        if self.store is not None and self.keys is not None:
             for place, feature in enumerate(features):
-                key = self.store.key(self.model, self.objectives[i], place, self.config, self.seed)
+                key = self.keys(self.objectives[i], place)
                 if key is not None:
                     self.store.put(key, feature)
 
     def recall(self, i: int) -> bool:
-        if self.store is None:
+        if self.store is None or self.keys is None:
             return False
         kept = []
         for place in range(self.groups[i]):
-            key = self.store.key(self.model, self.objectives[i], place, self.config, self.seed)
+            key = self.keys(self.objectives[i], place)
             name = self.units[i] if self.groups[i] == 1 else f"{self.units[i]}#{place + 1}"
             kept.append(None if key is None else self.store.get(key, name))
         found = [feature for feature in kept if feature is not None]
@@ -184,8 +192,11 @@ class _Run:
     def tell(self, steps: int) -> None:
         if self.on_step is not None:
             total = self.config.steps * sum(self.groups)
-            self.on_step(min(total, self.config.steps * self.finished + steps), total)
+            # What is made again does not turn the count back.
+            self.told = max(self.told, min(total, self.config.steps * self.finished + steps))
+            self.on_step(self.told, total)
 
 
 def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "memory" in str(error)
+    words = ("out of memory", "allocate memory", "not enough memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(w in str(error) for w in words)

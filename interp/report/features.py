@@ -18,6 +18,7 @@ from interp.core.model import Model, Strengths
 from interp.core.unit import Unit
 from interp.errors import InterpError
 from interp.featurevis import AscentConfig, Feature, Objective, objective_of
+from interp.featurevis.batching import group_of
 from interp.featurevis.objective import layer_of
 from interp.featurevis.photograph import Started
 from interp.featurevis.quality import Checks, Quality, measure
@@ -137,9 +138,8 @@ def made(
         rounds.append(list(zip(found, measured(found, number), strict=True)))
     several = options.seeds > 1
     result = []
-    for place, item in enumerate(_each(wanted)):
-        for number, these in enumerate(rounds):
-            feature, quality = these[place]
+    for item, *these in zip(_each(wanted, config), *rounds, strict=True):
+        for number, (feature, quality) in enumerate(these):
             key = f"{feature.unit}, seed {seed + number}" if several else str(feature.unit)
             name = _name(model, item, feature) + (f", seed {seed + number}" if several else "")
             result.append(Made(key, _heading(model, item), name, feature, quality))
@@ -267,9 +267,9 @@ def _stage(tick: Tick, stage: str, number: int, parts: int) -> OnStep:
     return lambda done, total: tick(stage, number * total + done, parts * total)
 
 
-def _each(wanted: Sequence[Wanted]) -> list[Wanted]:
-    """What each image is for: an objective of several images once for each."""
-    return [item for item in wanted for _ in range(objective_of(item).images)]
+def _each(wanted: Sequence[Wanted], config: AscentConfig) -> list[Wanted]:
+    """What each image is for: an objective that is optimized in several images once for each."""
+    return [item for item in wanted for _ in range(group_of(objective_of(item), config))]
 
 
 def _heading(model: Model, item: Wanted) -> str:

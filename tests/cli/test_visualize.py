@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -18,11 +19,12 @@ from interp.cli.recipe import ascent
 from interp.cli.visualize import Visualize
 from interp.cli.words import Asked, asked, schedule_of, size_of
 from interp.core.unit import Unit
-from interp.errors import InterpError
+from interp.errors import InterpError, Unsupported
 from interp.featurevis.alpha import Alpha
 from interp.featurevis.attention_heads import Head
 from interp.featurevis.config import Precision, Weighted
 from interp.featurevis.directions import Direction
+from interp.featurevis.joint import Diversity
 from interp.featurevis.maco import Maco
 from interp.featurevis.objective import Product
 from interp.featurevis.optimizer import Adam, Torch
@@ -64,6 +66,15 @@ class Paired(nn.Module):
     def forward(self, x):
         x, y = self.pair(self.first(x))
         return self.fc((x + y).mean((2, 3)))
+
+
+class Flat(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3 * 576, 3)
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
 
 
 class Attending(nn.Module):
@@ -282,6 +293,29 @@ def test_faces_are_kept_apart_in_units_of_what_photographs_give(net):
     assert twice.parts[1].factor == pytest.approx(2 * found.parts[1].factor)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_faces_of_what_lowers_a_unit_are_kept_apart_all_the_same(net, sign):
+    (found,) = objectives("channel", asking(net, "0:1"), faces=3, apart=2.0, negative=sign < 0)
+    textures = {"0": torch.rand(3, 6, 4, 4, generator=torch.Generator().manual_seed(0))}
+    unit, penalty = found.parts
+    assert torch.allclose(unit(textures), sign * textures["0"][:, 1].mean((1, 2)))
+    assert penalty.parts == (Diversity("0", 3),)
+    assert penalty.factor > 0
+    assert (found(textures) < unit(textures)).all()
+
+
+@pytest.mark.parametrize("name", ["logit", "probability", "channel", "deepdream"])
+def test_faces_of_a_class_are_compared_at_the_last_layer_with_places(net, name):
+    (found,) = objectives(name, asking(net, {"channel": "4:1", "deepdream": "4"}.get(name, "bee")), faces=3)
+    assert found.parts[1].parts == (Diversity("2", 3),)
+
+
+def test_faces_are_refused_where_no_layer_has_places(folder):
+    model = load(f"{folder}:Flat", random_weights=True)
+    with pytest.raises(InterpError, match="compares maps of more than one place, and 'fc' has none, nor any layer before it"):
+        objectives("logit", asking(model, "bee"), faces=3)
+
+
 def test_the_strongest_channels_are_those_of_the_largest_mean_on_the_photographs(net):
     about = asking(net, "0:top3")
     means = activations.of(net, net.preprocess(list(about.images)), ["0"])["0"].maps.mean((0, 2, 3))
@@ -376,7 +410,7 @@ def test_what_is_finished_is_kept_when_interrupted_and_gone_on_from(here, monkey
     monkeypatch.setattr(featurevis, "visualize", interrupted)
     capsys.readouterr()
     assert run([*command, "v"]) == 130
-    assert "2 images finished are kept, the same command goes on" in capsys.readouterr().err
+    assert "interrupted; 2 of 3 images finished are kept, the same command goes on" in capsys.readouterr().err
     assert len(list(here.glob(".*.kept/*.safetensors"))) == 2
     monkeypatch.setattr(featurevis, "visualize", plain)
     assert run([*command, "v"]) == 0
@@ -384,6 +418,61 @@ def test_what_is_finished_is_kept_when_interrupted_and_gone_on_from(here, monkey
     one, two = load_file(here / "whole" / "arrays.safetensors"), load_file(here / "v" / "arrays.safetensors")
     assert all(np.array_equal(one[k], two[k]) for k in one)
     assert {f for f in files(here) if not f.startswith("v")} == before
+
+
+@pytest.mark.parametrize("error", [Unsupported("the score of '0:2' is no finite number"), RuntimeError("out of memory")])
+def test_what_is_finished_is_kept_when_an_error_ends_the_run(here, monkeypatch, capsys, error):
+    command = ["visualize", "net.py:net", "0:0-2", "--random-weights", *FAST, "--batch", "1", "--out"]
+    assert run([*command, "whole"]) == 0
+    plain, optimized = featurevis.visualize, []
+
+    def failing(model, wanted, config, seed, on_step=None, store=None):
+        def step(done: int, total: int) -> None:
+            if done > 2 * config.steps:
+                raise error
+
+        return plain(model, wanted, config, seed, step, store)
+
+    def counted(model, wanted, config, seed, on_step=None, store=None):
+        optimized.append(len(store))
+        return plain(model, wanted, config, seed, on_step, store)
+
+    monkeypatch.setattr(featurevis, "visualize", failing)
+    capsys.readouterr()
+    assert run([*command, "v"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    kept = "2 of 3 images finished are kept, the same command goes on from there"
+    if isinstance(error, Unsupported):
+        assert lines == [f"interp: {error}; {kept}"]
+    else:
+        assert lines[0] == f"interp: {kept}"
+        assert lines[1].startswith("interp: out of memory")
+    assert not (here / "v").exists()
+    monkeypatch.setattr(featurevis, "visualize", counted)
+    assert run([*command, "v"]) == 0
+    assert optimized == [2]
+    one, two = load_file(here / "whole" / "arrays.safetensors"), load_file(here / "v" / "arrays.safetensors")
+    assert all(np.array_equal(one[k], two[k]) for k in one)
+    assert not list(here.glob(".*.kept"))
+
+
+def test_an_error_before_anything_is_finished_leaves_nothing(here, monkeypatch, capsys):
+    def failing(*_arguments: object) -> None:
+        raise Unsupported("not this")
+
+    before = files(here)
+    monkeypatch.setattr(featurevis, "visualize", failing)
+    assert refused(capsys, "net.py:net", "0:0", "--random-weights", *FAST) == "interp: not this\n"
+    assert files(here) == before
+
+
+@pytest.mark.parametrize(("options", "side"), [([], 24), (["--preset", "lucid"], 128), (["--preset", "lucid", "--size", "30"], 30)])
+def test_lucents_images_are_not_below_the_models_own_size_and_score_what_is_measured(here, options, side):
+    command = ["visualize", "net.py:Paired", "first:1", "--random-weights", "--engine", "lucent", "--steps", "2", "--images", "a.png"]
+    assert run([*command, *options, "--out", "v"]) == 0
+    assert load_file(here / "v" / "arrays.safetensors")["features/first:1/image"].shape == (side, side, 3)
+    (numbers,) = json.loads((here / "v" / "metrics.json").read_text())["features"].values()
+    assert numbers["quality"]["score"] == pytest.approx(numbers["final"], rel=1e-3)
 
 
 def test_interrupted_before_anything_is_finished_nothing_is_left(here, monkeypatch, capsys):
@@ -459,6 +548,10 @@ def test_interrupted_before_anything_is_finished_nothing_is_left(here, monkeypat
         ("net.py:net 4:0 --size 40 --random-weights", "cannot be run on images of \\(40, 40\\) px"),
         ("net.py:net 0:0 --param cppn --from a.png --random-weights", "Cppn cannot start from an image"),
         ("net.py:net 0:0 --param maco --engine lucent --random-weights", "lucent's engine has no"),
+        (
+            "net.py:net 0:0 --size 16 --engine lucent --random-weights",
+            "--size 16 is too small for --engine lucent, which enlarges images to the size of 'net.py:net': give at least 24",
+        ),
         ("net.py:Attending attention:5 --objective head --random-weights", "no head 5: layer 'attention' has 2 heads"),
         ("net.py:Attending mlp:0 --objective token --token 99 --random-weights", "no token 99"),
     ],

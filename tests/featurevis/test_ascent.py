@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.errors import InterpError, UnknownName, Unsupported
-from interp.featurevis.config import AscentConfig, Precision, Weighted
+from interp.featurevis.config import AscentConfig, Convergence, Precision, Weighted
 from interp.featurevis.feature import Feature
 from interp.featurevis.objective import Objective
 from interp.featurevis.optimizer import Adam
 from interp.featurevis.param import Fourier, Pixels
 from interp.featurevis.regularizers import L1, L2, TotalVariation
+from interp.featurevis.schedule import Linear
 from interp.featurevis.transform import NONE, STANDARD, Jitter, Pad
 from interp.featurevis.units import Channel, Logit, Neuron
 from interp.featurevis.visualization import visualize
@@ -272,6 +273,14 @@ def test_refusals(cnn: Model) -> None:
     assert visualize(cnn, [], FEW, 0) == []
 
 
+def unchecked(kind: type[AscentConfig | Weighted | Convergence], **options: object) -> None:
+    """``kind(**options)`` as users call it: the tests' own check of types would come before that of the options."""
+    made = object.__new__(kind)
+    for field in fields(kind):
+        object.__setattr__(made, field.name, options.get(field.name, field.default))
+    made.__post_init__()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -283,11 +292,43 @@ def test_refusals(cnn: Model) -> None:
         ({"films": -1}, "`films` is -1"),
         ({"memory": 0.0}, "`memory` is 0.0"),
         ({"smoothing": -1.0}, "`smoothing` is -1.0"),
+        ({"steps": 1.5}, "`steps` is 1.5: give a whole number, such as 128"),
+        ({"steps": True}, "`steps` is True: give a whole number"),
+        ({"size": 224}, r"`size` is 224: give \(rows, cols\) in pixels, such as \(224, 224\), or None"),
+        ({"size": (224,)}, r"`size` is \(224,\): give \(rows, cols\)"),
+        ({"size": (224, 1.5)}, r"`size` is \(224, 1.5\): give \(rows, cols\)"),
+        ({"rate": "fast"}, "`rate` is 'fast': give a number, a Linear or a Cosine"),
+        ({"param": "maco"}, r"`param` is 'maco': give an ImageParam, such as Fourier\(\)"),
+        ({"param": Fourier}, "`param` is <class '.*Fourier'>: give an ImageParam"),
+        ({"transform": "lucid"}, r"`transform` is 'lucid': give a Transform, such as preset\('lucid'\)"),
+        ({"views": None}, "`views` is None: give a whole number"),
+        ({"optimizer": "adam"}, r"`optimizer` is 'adam': give an Optimizer, such as Adam\(\)"),
+        ({"regularizers": (L2(),)}, r"`regularizers` has L2\(.*\): give a tuple of Weighted, such as \(Weighted\(L2\(\), 0.1\),\)"),
+        ({"regularizers": Weighted(L2(), 1.0)}, r"`regularizers` is Weighted\(.*\): give a tuple of Weighted"),
+        ({"smoothing": None}, "`smoothing` is None: give a number"),
+        ({"precision": "auto"}, r"`precision` is 'auto': give a Precision, such as Precision.AUTO"),
+        ({"converged": 50}, r"`converged` is 50: give a Convergence, such as Convergence\(window=50\), or None"),
+        ({"films": 2.0}, "`films` is 2.0: give a whole number"),
+        ({"best": 1}, "`best` is 1: give True or False"),
+        ({"batch": "8"}, "`batch` is '8': give a whole number, such as 8, or None"),
+        ({"memory": "2"}, "`memory` is '2': give a number of GiB"),
     ],
 )
 def test_refused_options(options: dict[str, object], message: str) -> None:
     with pytest.raises(InterpError, match=message):
-        AscentConfig(**options)  # type: ignore[arg-type]
+        unchecked(AscentConfig, **options)
+
+
+def test_refused_parts_of_options() -> None:
+    with pytest.raises(InterpError, match=r"the objective of Weighted is 'tv': give an Objective, such as L2\(\)"):
+        unchecked(Weighted, objective="tv", weight=1.0)
+    with pytest.raises(InterpError, match="`weight of Weighted` is '1': give a number, a Linear or a Cosine"):
+        unchecked(Weighted, objective=L2(), weight="1")
+    with pytest.raises(InterpError, match=r"`window of Convergence` is 1.5: give a whole number"):
+        unchecked(Convergence, window=1.5)
+    with pytest.raises(InterpError, match="`gain of Convergence` is '1%': give a number"):
+        unchecked(Convergence, gain="1%")
+    unchecked(AscentConfig, rate=1.0, memory=2, size=(8, 9), regularizers=(Weighted(L2(), Linear(0.0, 1.0)),), converged=Convergence())
 
 
 def test_options_are_values() -> None:

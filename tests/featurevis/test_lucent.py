@@ -21,9 +21,10 @@ from interp.featurevis.config import AscentConfig, Convergence, Weighted
 from interp.featurevis.feature import Feature
 from interp.featurevis.lucent import clean_scores, from_lucent, from_string, render
 from interp.featurevis.objective import ALPHA, Activations, Objective, tokens_of
-from interp.featurevis.optimizer import Torch
+from interp.featurevis.optimizer import Adam, Torch
 from interp.featurevis.param import Fourier, ImageParam, Pixels
 from interp.featurevis.regularizers import L2, TotalVariation
+from interp.featurevis.schedule import Cosine, Linear, Schedule
 from interp.featurevis.transform import NONE, STANDARD, Jitter
 from interp.featurevis.units import Channel, Logit, Neuron
 from interp.images import Preprocess
@@ -410,7 +411,10 @@ class Root(Channel):
     [
         ({"size": (16, 32)}, r"square images only, not 16 x 32 px \(rows x cols\)"),
         ({"rate": 0.1}, "lucent's engine has no `rate` = 0.1: leave it at its default; it takes `steps`, `size`, `param`, `transform`"),
+        ({"rate": Linear(0.05, 0.01)}, "has no `rate`"),
+        ({"rate": Cosine(0.05)}, "has no `rate`"),
         ({"optimizer": Torch("SGD")}, "has no `optimizer`"),
+        ({"optimizer": Adam(0.8, 0.999)}, "has no `optimizer`"),
         ({"views": 2}, "has no `views` = 2"),
         ({"regularizers": (Weighted(L2(), 1.0),)}, "has no `regularizers`"),
         ({"smoothing": 1.0}, "has no `smoothing`"),
@@ -423,6 +427,11 @@ class Root(Channel):
 def test_refused_options(cnn: Model, option: dict[str, Any], message: str) -> None:
     with pytest.raises(Unsupported, match=message):
         render(cnn, [U], replace(FEW, **option), 0)
+
+
+@pytest.mark.parametrize("rate", [0.05, Linear(0.05, 0.05), Cosine(0.05, 0.05)])
+def test_what_lucent_does_anyway_may_be_said(cnn: Model, rate: Schedule) -> None:
+    assert same(render(cnn, [U], FEW, 0), render(cnn, [U], replace(FEW, rate=rate, optimizer=Adam()), 0))
 
 
 def test_refusals(cnn: Model, vit: Model) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from interp.core.model import Model
 from interp.core.unit import Unit
@@ -23,12 +23,15 @@ from interp.featurevis.maco import Maco
 from interp.featurevis.objective import IMAGE, Activations, Objective
 from interp.featurevis.optimizer import Torch
 from interp.featurevis.param import ImageParam, Pixels
-from interp.featurevis.regularizers import TotalVariation
+from interp.featurevis.regularizers import Opacity, TotalVariation
 from interp.featurevis.schedule import Linear
 from interp.featurevis.store import FeatureStore
 from interp.featurevis.transform import NONE, Jitter
 from interp.featurevis.units import Channel, Neuron
 from interp.featurevis.visualization import visualize
+from interp.images import Preprocess
+
+from .conftest import traced
 
 FEW = AscentConfig(steps=6, precision=Precision.FLOAT32)
 UNITS: list[Unit | Objective] = [Unit("conv2", k) for k in range(5)]
@@ -293,6 +296,78 @@ def test_what_is_finished_is_kept_and_recalled(cnn: Model, tmp_path: Path) -> No
     for file in store.folder.iterdir():
         file.write_bytes(b"not what it was")
     assert np.array_equal(pictures(visualize(cnn, UNITS, config, 0, None, store)), pictures(expected))
+
+
+def test_what_is_kept_is_kept_for_these_weights(cnn: Model, tmp_path: Path) -> None:
+    """Weights changed after loading, or another preprocessing: the image is another, and made anew."""
+    store = FeatureStore(tmp_path)
+    (first,) = visualize(cnn, UNITS[:1], FEW, 0, None, store)
+    with torch.no_grad():
+        cnn.module.get_submodule("conv2").weight.mul_(-1)
+    (other,) = visualize(cnn, UNITS[:1], FEW, 0, None, store)
+    assert not np.array_equal(first.image, other.image)
+    assert len(store) == 2
+    darker = replace(cnn, preprocess=replace(cnn.preprocess, mean=(0.1, 0.1, 0.1)))
+    visualize(darker, UNITS[:1], FEW, 0, None, store)
+    assert len(store) == 3
+
+
+class Sleepy(nn.Module):
+    """Channel 0 has no gradient on grey, and a bias that makes it score all the same; channel 1 has one everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.relu = nn.Conv2d(3, 2, 1), nn.ReLU()
+        self.conv2, self.pool = nn.Conv2d(2, 2, 1), nn.AdaptiveAvgPool2d(1)
+        with torch.no_grad():
+            self.conv1.weight.zero_()
+            self.conv1.weight[:, 0] = 1.0
+            self.conv1.bias.copy_(torch.tensor([-1.5, 2.0]))
+            self.conv2.weight.copy_(torch.eye(2)[:, :, None, None])
+            self.conv2.bias.copy_(torch.tensor([1.0, 0.0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.pool(self.conv2(self.relu(self.conv1(x)))).flatten(1)
+        return scores
+
+
+def test_waking_one_unit_leaves_its_company_alone() -> None:
+    model = traced(Sleepy())
+    config = replace(FEW, steps=30, transform=NONE, rate=0.5)
+    sleeper, awake = visualize(model, [Unit("conv2", 0), Unit("conv2", 1)], config, 0)
+    assert not sleeper.dead
+    assert sleeper.final > 1.2 > sleeper.scores[0] == 1.0
+    for together, channel in ((sleeper, 0), (awake, 1)):
+        (alone,) = visualize(model, [Unit("conv2", channel)], config, 0)
+        np.testing.assert_allclose(alone.image, together.image, atol=1e-5)
+
+
+def test_a_score_without_a_gradient_is_no_life() -> None:
+    net = Sleepy()
+    with torch.no_grad():
+        net.conv1.bias[0] = -1e6
+    model = traced(net)
+    (dead,) = visualize(model, [Unit("conv2", 0)], replace(FEW, steps=30), 0)
+    assert dead.dead
+    assert dead.final == 1.0
+    assert dead.image.std() < 0.05, "its random start, not the noise that was made loud to wake it"
+
+
+def test_what_cannot_be_climbed_is_refused(cnn: Model) -> None:
+    with pytest.raises(InterpError, match=r"'Opacity\(\)' does not depend on the image: there is nothing to climb"):
+        visualize(cnn, [Opacity()], FEW, 0)
+    assert visualize(cnn, UNITS[:1], replace(FEW, regularizers=(Weighted(Opacity(), 1.0),)), 0)[0].final
+    grey = traced(nn.Sequential(nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    with pytest.raises(InterpError, match=r"'tiny' takes images of 1 channel\(s\): optimized images have 3, RGB"):
+        visualize(replace(grey, preprocess=Preprocess(size=(32, 32), mean=(0.5,), std=(0.5,))), [Unit("0", 0)], FEW, 0)
+
+
+def test_any_mode_of_the_caller(cnn: Model) -> None:
+    expected = pictures(visualize(cnn, UNITS[:1], FEW, 0))
+    with torch.inference_mode():
+        assert np.array_equal(pictures(visualize(cnn, UNITS[:1], FEW, 0)), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert np.array_equal(pictures(visualize(cnn, UNITS[:1], FEW, 0)), expected)
 
 
 def test_scores_that_half_precision_moves_are_made_again(cnn: Model, monkeypatch: pytest.MonkeyPatch) -> None:

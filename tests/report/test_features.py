@@ -1,6 +1,7 @@
 """The product of feature visualization: which image stands where, what is measured of it, what a film holds."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from interp import featurevis
 from interp.core.unit import Unit
 from interp.errors import InterpError
 from interp.featurevis import AscentConfig, Feature
+from interp.featurevis.config import Weighted
 from interp.featurevis.joint import Diversity
 from interp.featurevis.quality import Checks, measure
 from interp.figures import EmptyPanel, ImagePanel
@@ -55,6 +57,15 @@ def test_seeds_stand_one_after_the_other_each_found_alone(model):
 def test_images_that_are_optimized_together_each_have_their_place(model):
     found = made(model, [Diversity("stem", 3)], CONFIG, 0)
     assert [(one.heading, one.key) for one in found] == [("stem", f"diversity of 3 at stem#{k}") for k in (1, 2, 3)]
+
+
+def test_a_joint_regularizer_gives_each_unit_as_many_images(model):
+    config = replace(CONFIG, regularizers=(Weighted(Diversity("stem", 2), 1.0),))
+    found = made(model, UNITS, config, 3, options=FeatureOptions(seeds=2, checks=Checks(frozenset())))
+    names = [("stem", "stem:0"), ("fc", "fc:3")]
+    keys = [(layer, f"{unit}#{k}, seed {seed}") for layer, unit in names for k in (1, 2) for seed in (3, 4)]
+    assert [(one.heading, one.key) for one in found] == keys
+    assert [one.quality.unit for one in found] == [key.split(",")[0] for _, key in keys]
 
 
 def test_silent_units_are_words_and_in_no_film(model):

@@ -9,7 +9,7 @@ optimizes what is behind it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from importlib import import_module
@@ -32,7 +32,9 @@ from interp.featurevis.engine import Engine
 from interp.featurevis.feature import Feature
 from interp.featurevis.lucent.restore import draws_kept, left_as_it_was, on_device, seed_globally
 from interp.featurevis.objective import IMAGE, Objective, layer_of
+from interp.featurevis.optimizer import Adam
 from interp.featurevis.param import FOURIER, Fourier, Pixels
+from interp.featurevis.schedule import Cosine, Linear
 from interp.featurevis.seeing import image_activations, read
 from interp.featurevis.transform import NONE, STANDARD
 from interp.featurevis.units import objective_of
@@ -41,7 +43,13 @@ from interp.featurevis.units import objective_of
 _RATE = 0.05
 _OWN = ("steps", "size", "param", "transform")
 # What else may be written down, as it changes nothing: lucent does just this.
-_ALIKE: dict[str, object] = {"rate": _RATE, "batch": 1, "best": False, "precision": Precision.FLOAT32}
+_ALIKE: Mapping[str, Sequence[object]] = {
+    "rate": (_RATE, Linear(_RATE, _RATE), Cosine(_RATE, _RATE)),
+    "optimizer": (Adam(),),
+    "batch": (1,),
+    "best": (False,),
+    "precision": (Precision.FLOAT32,),
+}
 Step = Callable[[int, int], None]
 
 
@@ -49,11 +57,12 @@ def render(model: Model, wanted: Sequence[Unit | Objective], config: AscentConfi
     """An image for each unit or objective, found by lucent's engine; called like, and giving the same as, `visualize`.
 
     Lucent has ``steps``, a square ``size``, Fourier or pixel ``param`` and its standard or no ``transform``; options
-    that are left at their defaults are lucent's own (Adam, 0.05), others raise Unsupported. As lucent does with
-    images below 224 px, images below the model's own size are enlarged to it, bilinearly, behind the transforms; other
-    sizes stay. ``scores`` are on the transformed image; ``final`` is that of the finished ``image``, which is rounded
-    to 8 bits, at the size the network was given, in float32 (`clean_scores`). The model, its gradients and every global
-    random state are as before afterwards; while ``on_step(done, total)`` is called (steps of single images) the model has lucent's hooks.
+    that are left at their defaults are lucent's own (Adam, 0.05 throughout; both may also be said), others raise
+    Unsupported. As lucent does with images below 224 px, images below the model's own size are enlarged to it,
+    bilinearly, behind the transforms; other sizes stay. ``scores`` are on the transformed image; ``final`` is that
+    of the finished ``image``, which is rounded to 8 bits, at the size the network was given, in float32
+    (`clean_scores`). The model, its gradients and every global random state are as before afterwards; while
+    ``on_step(done, total)`` is called (steps of single images) the model has lucent's hooks.
 
     Raises InterpError: as `visualize`, and Unsupported for what lucent cannot do.
 
@@ -273,7 +282,7 @@ def _check(config: AscentConfig, size: tuple[int, int]) -> None:
     plain = AscentConfig()
     for option in fields(config):
         name, value = option.name, getattr(config, option.name)
-        if name in _OWN or value == getattr(plain, name) or (name in _ALIKE and value == _ALIKE[name]):
+        if name in _OWN or value == getattr(plain, name) or value in _ALIKE.get(name, ()):
             continue
         raise Unsupported(
             f"lucent's engine has no `{name}` = {value}: leave it at its default; it takes {', '.join(f'`{n}`' for n in _OWN)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ from jaxtyping import Float
 
 from interp.core.model import Model
 from interp.core.rng import generator
+from interp.errors import InterpError
 from interp.featurevis import visualization
+from interp.featurevis.batching import group_of
 from interp.featurevis.config import AscentConfig
+from interp.featurevis.objective import Objective
 from interp.featurevis.quality.checks import Checks
 from interp.featurevis.quality.moved import shifts, variants
 from interp.featurevis.quality.natural import Views, maxima, rated
@@ -109,8 +113,27 @@ def again_part(subjects: Subjects, model: Model, config: AscentConfig, seed: int
 
 
 def randomization_part(subjects: Subjects, config: AscentConfig, seed: int, on_step: OnStep) -> list[Part]:
-    """Likeness to the images found for a copy of the model with permuted weights."""
-    return again_part(subjects, randomized(subjects.model, seed), config, seed, on_step)
+    """Likeness to the images found for a copy of the model with permuted weights, of objectives that do not hold weights themselves."""
+    other = randomized(subjects.model, seed)
+    whys = [_refusal(objective, other, subjects.size, config) for objective in subjects.wanted]
+    kept = [objective for objective, why in zip(subjects.wanted, whys, strict=True) if not why]
+    found = iter(visualization.visualize(other, kept, config, seed, on_step) if kept else [])
+    mine = iter(subjects.features)
+    parts: list[Part] = []
+    for objective, why in zip(subjects.wanted, whys, strict=True):
+        own = islice(mine, group_of(objective, config))
+        parts += [(None, {"": why}) if why else (similarity(feature.image, next(found).image), {}) for feature in own]
+    return parts
+
+
+def _refusal(objective: Objective, other: Model, size: tuple[int, int], config: AscentConfig) -> str:
+    """Why ``objective``, or a regularizer, cannot be optimized in ``other``; "" where it can."""
+    try:
+        for each in (objective, *(weighted.objective for weighted in config.regularizers)):
+            each.validate(other, size)
+    except InterpError as error:
+        return f"a copy with permuted weights cannot be asked: {error}"
+    return ""
 
 
 def path_part(subjects: Subjects, natural: Views, checks: Checks) -> list[Part]:

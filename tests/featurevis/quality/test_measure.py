@@ -13,10 +13,13 @@ import torch
 from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.errors import InterpError, Unsupported
-from interp.featurevis.config import AscentConfig, Precision
+from interp.featurevis.attention_heads import head
+from interp.featurevis.config import AscentConfig, Precision, Weighted
+from interp.featurevis.objective import Objective
 from interp.featurevis.quality import ALL, Check, Checks, Quality, Similarity, measure, similarity
 from interp.featurevis.quality.natural import Natural
 from interp.featurevis.quality.parts import controlled, look, robust
+from interp.featurevis.quality.randomized import randomized
 from interp.featurevis.quality.result import Control, Robustness
 from interp.featurevis.quality.transfer import Transfer
 from interp.featurevis.visualization import visualize
@@ -146,6 +149,23 @@ def test_ascents_anew(cnn: Model) -> None:
     assert done[-1] == 800
     assert len(set(done)) > 8, "long stages report on their way"
     plain(found)
+
+
+def test_an_objective_that_holds_weights_has_no_randomized_image(vit: Model) -> None:
+    layer = "encoder.layers.encoder_layer_0.self_attention"
+    wanted: list[Unit | Objective] = [head(vit, layer, 0), Unit("conv_proj", 1), -head(vit, layer, 1)]
+    features, random = visualize(vit, wanted, FEW, 0), Checks(frozenset({Check.RANDOMIZATION}))
+    first, second, third = measure(vit, features, wanted, checks=random, config=FEW)
+    (other,) = visualize(randomized(vit, 1), wanted[1:2], FEW, 1)
+    assert second.randomized == similarity(features[1].image, other.image)
+    for found, number in ((first, 0), (third, 1)):
+        assert found.randomized is None
+        said = f"a copy with permuted weights cannot be asked: '{layer} head {number}' was made for other weights"
+        assert dict(found.reasons)["randomized"].startswith(said)
+    bound = replace(FEW, regularizers=(Weighted(head(vit, layer, 0), 0.1),))
+    (alone,) = measure(vit, features[1:2], wanted[1:2], checks=random, config=bound)
+    assert alone.randomized is None
+    assert "head 0' was made for other weights" in dict(alone.reasons)["randomized"]
 
 
 def test_dead_features_are_flagged(cnn: Model) -> None:
