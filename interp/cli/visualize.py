@@ -55,7 +55,7 @@ class Visualize:
     """The model, where it is not the first word: embedded, resnet50, timm/NAME, or path/to/net.py:factory."""
     objective: Annotated[str, tyro.conf.arg(metavar=_one_of(tuple(OBJECTIVES)), help=_described())] = "channel"
     negative: Flag = False
-    """Optimize for what lowers the objective most."""
+    """Optimize for what lowers the objective most; behind a ReLU, which stops at zero, take the layer before it."""
     photo: Annotated[str | None, tyro.conf.arg(metavar="IMAGE")] = None
     """The photograph that an objective is about."""
     token: Annotated[int | None, tyro.conf.arg(metavar="INDEX")] = None

@@ -15,7 +15,7 @@ from interp.runs import InputEntry, ModelEntry, Run
 from interp.site import Fact, Link, Page, Picture, Section, manifest_facts, render, run_links
 
 # Enough for a page on a screen; the PDF beside it is for print.
-DPI = 100
+DPI = 120
 
 Tick = Callable[[str, int, int], None]
 """Called with (what is being done, steps done, steps in all)."""
