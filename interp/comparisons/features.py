@@ -43,7 +43,9 @@ def shown_panel(shown: Shown) -> Panel:
     feature = shown.feature
     if feature.dead:
         return EmptyPanel(f"{feature.unit} stayed silent: no gradient from this start")
-    measured = f"score {number(feature.final)}" if shown.ratio is None else ratio_words(shown.ratio)
+    # Of a negative score, a share of what photographs give says nothing.
+    known = shown.ratio is not None and shown.ratio >= 0
+    measured = ratio_words(shown.ratio) if known and shown.ratio is not None else f"score {number(feature.final)}"
     return ImagePanel(feature.image, label=shown.label, sublabel=measured + _mark(shown.flags))
 
 

@@ -17,9 +17,9 @@ from interp.comparisons.subjects import unit_name
 from interp.core.model import Model, Strengths
 from interp.core.unit import Unit
 from interp.errors import InterpError
-from interp.featurevis import AscentConfig, Feature, Objective, objective_of
+from interp.featurevis import AscentConfig, Feature, Logit, Objective, Probability, objective_of
 from interp.featurevis.batching import group_of
-from interp.featurevis.objective import layer_of
+from interp.featurevis.objective import Sum, layer_of
 from interp.featurevis.photograph import Started
 from interp.featurevis.quality import Checks, Quality, measure
 from interp.featurevis.store import FeatureStore
@@ -280,7 +280,16 @@ def _heading(model: Model, item: Wanted) -> str:
 
 
 def _name(model: Model, item: Wanted, feature: Feature) -> str:
-    return unit_name(model, item) if isinstance(item, Unit) else str(feature.unit)
+    """What stands below an image: a unit, the name of a class, the unit whose face it is; else the objective's own name."""
+    if isinstance(item, Unit):
+        return unit_name(model, item)
+    if isinstance(item, Logit):
+        return unit_name(model, item.unit)
+    if isinstance(item, Probability):
+        return f"log p({unit_name(model, item.unit)})"
+    words = str(feature.unit)
+    others = [part for part in item.parts if part.images == 1] if isinstance(item, Sum) and item.images > 1 else []
+    return f"{others[0]}, face {words.rpartition('#')[2]}" if len(others) == 1 else words
 
 
 def _arrays_of(feature: Feature) -> Arrays:
