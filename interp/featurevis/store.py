@@ -13,13 +13,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from interp import __version__
 from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.errors import InterpError
 from interp.featurevis.config import AscentConfig
 from interp.featurevis.feature import Feature
 from interp.featurevis.objective import Objective
+from interp.runs.origin import versions
 from interp.runs.plain import canonical, plain
 
 
@@ -41,7 +41,7 @@ class FeatureStore:
         The name stands for all that the image depends on: the weights as they are now, not as they were loaded.
         """
         run = [
-            __version__,
+            versions(),
             model.spec.reference,
             _digest(model),
             plain(model.preprocess, "preprocess"),
