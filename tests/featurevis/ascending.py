@@ -13,7 +13,8 @@ from interp.featurevis import NONE, AscentConfig, Objective, Pixels, visualize
 from interp.featurevis.config import Precision
 from interp.featurevis.objective import ALPHA, IMAGE, layer_of, source_of
 
-FEW = AscentConfig(steps=5, transform=NONE, precision=Precision.FLOAT32)
+# Small steps: a target is soon overshot.
+FEW = AscentConfig(steps=5, rate=0.05, transform=NONE, precision=Precision.FLOAT32)
 # From noise with contrast: penalties are nearly nothing on the usual near-grey start.
 LOUD = replace(FEW, param=Pixels(sd=2.0))
 
