@@ -19,7 +19,6 @@ from torchvision.transforms import functional as tvf
 
 from interp.errors import BadFile, InterpError, nearest
 
-SAMPLES = ("cat", "coffee", "rocket")
 _SAMPLE_FILES = {
     "cat": "chelsea.png",
     "coffee": "coffee.png",
@@ -28,6 +27,7 @@ _SAMPLE_FILES = {
     "motorcycle": "motorcycle_left.png",
     "hubble": "hubble_deep_field.jpg",
 }
+SAMPLES = tuple(_SAMPLE_FILES)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".avif")
 # Above this a file is refused before it is decoded: 200 million pixels are 600 MB.
 MOST_PIXELS = 200_000_000

@@ -176,8 +176,7 @@ class Visualize:
 
     def photographs(self) -> tuple[list[Photo], Photo | None, Photo | None]:
         """The natural images, the one that the objective is about, the one to start from."""
-        from interp.featurevis.quality.natural import SAMPLES
-        from interp.images import load
+        from interp.images import SAMPLES, load
 
         one = [
             None if name is None else _single(load([name]), option) for name, option in ((self.photo, "--photo"), (self.start, "--from"))

@@ -113,18 +113,20 @@ class Ascent:
 
         In the first steps, an image without gradient is tried again with its ReLUs open; the others are not touched by that.
         """
-        states = [g.get_state() for g in self.generators]
+        early = self.step_count < ESCAPE_STEPS
+        states = [g.get_state() for g in self.generators] if early else []
         scores, whole = self.seen(shown, progress)
         found = self.backward(whole, shown)
-        none = ~(found != 0).flatten(1).any(1)
-        self.fired |= ~none
-        if self.step_count < ESCAPE_STEPS and bool((none & ~self.fired).any()):
+        self.fired |= (found != 0).flatten(1).any(1)
+        # One that fired before may rest for a step; only what never did is helped.
+        stuck = ~self.fired
+        if early and bool(stuck.any()):
             for g, state in zip(self.generators, states, strict=True):
                 g.set_state(state)
             with escaping(self.made.model.module):
                 opened = self.backward(self.seen(shown, progress)[1], shown)
-            found = torch.where((none & ~self.fired)[:, None, None, None], opened, found)
-        return scores.detach(), found, ~(found != 0).flatten(1).any(1) & ~self.fired
+            found = torch.where(stuck[:, None, None, None], opened, found)
+        return scores.detach(), found, stuck & ~(found != 0).flatten(1).any(1)
 
     def backward(self, whole: Float[Tensor, " n"], shown: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         if not whole.requires_grad:

@@ -26,9 +26,8 @@ from torch import Tensor
 from interp.errors import InterpError
 from interp.featurevis.fixed import Fixed
 from interp.featurevis.param import Size, frequencies, from_rgb
-from interp.images import Photo, sample
+from interp.images import SAMPLES, Photo, sample
 
-SAMPLES = ("astronaut", "cat", "coffee", "hubble", "motorcycle", "rocket")
 SIDE = 192
 # Before the inverse of the sigmoid photographs are brought this far from black and white: nearer, a step of 8 bits
 # is a leap of up to one unit of contrast, and the spectrum would be that of rounding and of clipped lights.
@@ -106,7 +105,7 @@ def magnitude_of(photos: Sequence[Photo], side: int = SIDE) -> Magnitude:
 @cache
 def sample_magnitude() -> Magnitude:
     """Of the six photographs that ship with scikit-image."""
-    return magnitude_of([sample(name) for name in SAMPLES])
+    return magnitude_of([sample(name) for name in sorted(SAMPLES)])
 
 
 def cache_folder() -> Path:

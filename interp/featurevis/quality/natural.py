@@ -17,7 +17,6 @@ from interp.featurevis.quality.numbers import Outcome, ratio
 from interp.featurevis.quality.scoring import BATCH, table
 from interp.images import Photo
 
-SAMPLES = ("cat", "coffee", "rocket", "astronaut", "motorcycle", "hubble")
 # Side of the crops as a share of the largest that fits, and their number along each side: neighbours overlap by half, then touch.
 GRIDS = ((1 / 2, 3), (1 / 4, 4))
 
@@ -56,7 +55,7 @@ def views(model: Model, photos: Sequence[Photo] | None, size: tuple[int, int]) -
 
     Raises InterpError for no photograph.
     """
-    photos = [images.sample(name) for name in SAMPLES] if photos is None else list(photos)
+    photos = [images.sample(name) for name in images.SAMPLES] if photos is None else list(photos)
     if not photos:
         raise InterpError("no natural image was given to compare with: give photographs, or None for the samples")
     if size == model.preprocess.size:

@@ -12,10 +12,11 @@ from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.errors import InterpError, UnknownName, Unsupported
 from interp.featurevis.objective import Objective
-from interp.featurevis.quality.natural import SAMPLES, best, maxima, natural_ratio, views
+from interp.featurevis.quality.natural import best, maxima, natural_ratio, views
 from interp.featurevis.quality.scoring import own_scores, rounded, score_of, table
 from interp.featurevis.regularizers import L2
 from interp.featurevis.units import Channel, Logit, Neuron, Token
+from interp.images import SAMPLES
 
 from .conftest import Apart, Undefined, expected, flat_photos, noise, photo
 
