@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,10 +21,11 @@ from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
 from interp.core.layout import Vector
-from interp.core.method import Heatmap
+from interp.core.method import Family, Heatmap, Place, frozen
 from interp.core.model import Model
+from interp.core.score import checked_units, score_of
 from interp.core.unit import Unit
-from interp.errors import InterpError, UnknownName, Unsupported
+from interp.errors import InterpError, Unsupported
 
 METHOD = "Grad-CAM"
 
@@ -32,6 +33,12 @@ METHOD = "Grad-CAM"
 @dataclass(frozen=True)
 class GradCAM:
     """Grad-CAM at one layer, as a `Method`: what the metrics are given."""
+
+    name: ClassVar[str] = "gradcam"
+    title: ClassVar[str] = METHOD
+    place: ClassVar[Place] = Place.LAYER
+    family: ClassVar[Family] = Family.CAM
+    source: ClassVar[str] = "Selvaraju et al. 2017"
 
     layer: str
 
@@ -57,7 +64,7 @@ def of(model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit], la
     """
     images = model.checked(images)
     names = _layers(model, layers)
-    units = _units(model, units, len(images))
+    units = checked_units(model, units, len(images))
     for unit in dict.fromkeys(units):
         _refuse_later(model, unit, names)
     deep = list(dict.fromkeys(unit.layer for unit in units))
@@ -69,10 +76,10 @@ def of(model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit], la
             raise Unsupported(f"layer '{name}' did not fire for these images, though it did when the model was loaded")
         _refuse_apart(model, units, {name: outputs[name] for name in names}, {layer: outputs[layer] for layer in deep})
         scored = {layer: model.maps(layer, outputs[layer]) for layer in deep}
-        score = torch.stack([_score(scored[unit.layer][i], unit) for i, unit in enumerate(units)]).sum()
+        score = torch.stack([score_of(scored[unit.layer][i], unit) for i, unit in enumerate(units)]).sum()
         gradients = torch.autograd.grad(score, [outputs[name] for name in names])
     maps = {name: _map(model, name, outputs[name], gradient) for name, gradient in zip(names, gradients, strict=True)}
-    return [{name: Heatmap(_frozen(maps[name][i]), unit, METHOD, name) for name in names} for i, unit in enumerate(units)]
+    return [{name: Heatmap(frozen(maps[name][i]), unit, METHOD, name) for name in names} for i, unit in enumerate(units)]
 
 
 def is_zero(heatmap: Heatmap) -> bool:
@@ -94,14 +101,6 @@ def _layers(model: Model, layers: Sequence[str]) -> list[str]:
         if isinstance(layer.layout, Vector):
             raise Unsupported(f"layer '{name}' ({layer.kind}) gives a vector, which has no places: {_before(model, name)}")
     return names
-
-
-def _units(model: Model, units: Sequence[Unit], images: int) -> list[Unit]:
-    if isinstance(units, Unit):
-        raise InterpError(f"`units` is the unit '{units}': give a sequence with one unit per image, [Unit, ...]")
-    if len(units) != images:
-        raise InterpError(f"{len(units)} units for {images} images: give one unit per image")
-    return [model.unit(unit) for unit in units]
 
 
 def _refuse_later(model: Model, unit: Unit, names: Sequence[str]) -> None:
@@ -150,24 +149,8 @@ def _before(model: Model, name: str) -> str:
     return "choose an earlier layer, such as " + " or ".join(earlier[:-3:-1])
 
 
-def _score(maps: Float[Tensor, "c rows cols"], unit: Unit) -> Float[Tensor, ""]:
-    channel = maps[unit.channel]
-    if unit.at is None:
-        return channel.mean()
-    rows, cols = channel.shape
-    if not (unit.at[0] < rows and unit.at[1] < cols):
-        raise UnknownName(f"no unit '{unit}' at this image size: the maps of '{unit.layer}' have {rows} rows and {cols} columns")
-    return channel[unit.at]
-
-
 def _map(model: Model, name: str, output: Tensor, gradient: Tensor) -> Float[np.ndarray, "n rows cols"]:
     activations = model.maps(name, output.detach()).float()
     weights = model.maps(name, gradient).float().mean(dim=(2, 3), keepdim=True)
     values: np.ndarray = (weights * activations).sum(dim=1).cpu().numpy()
     return values
-
-
-def _frozen(values: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
-    copy = values.copy()
-    copy.flags.writeable = False
-    return copy
