@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from interp.cli.catalogue import Methods, Metrics
+from interp.cli.compare import Attribute, Compare
 from interp.cli.options import Images, ModelName, ModelOptions, SaveOptions, Words, layers_of, photos, target_of
 from interp.cli.publish import Make, publish
 from interp.cli.visualize import Visualize
@@ -190,6 +192,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "activations": Activations,
     "visualize": Visualize,
     "gradcam": Gradcam,
+    "attribute": Attribute,
+    "compare": Compare,
+    "methods": Methods,
+    "metrics": Metrics,
     "verify": Verify,
 }
 

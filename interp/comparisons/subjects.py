@@ -42,24 +42,28 @@ class Subject:
 def subjects(model: Model, photos: Sequence[Photo], target: Unit | None = None) -> tuple[Float[Tensor, "n 3 h w"], list[Subject]]:
     """The model's inputs for ``photos`` on its device, and a Subject each."""
     images = model.preprocess(list(photos)).to(model.device)
-    logits = torch.cat([model(image[None]).flatten(1) for image in images])
+    views = [model.preprocess.view(photo, VIEW_ROWS) for photo in photos]
+    return images, shown(model, images, [photo.name for photo in photos], views, [target] * len(photos))
+
+
+@torch.no_grad()
+def shown(
+    model: Model,
+    images: Float[Tensor, "n c h w"],
+    names: Sequence[str],
+    views: Sequence[Float[np.ndarray, "rows cols 3"]],
+    units: Sequence[Unit | None],
+) -> list[Subject]:
+    """A Subject for each of ``images``: what is explained is its unit, or the prediction where that is None."""
     found = []
-    for photo, row in zip(photos, logits, strict=True):
+    for image, name, view, unit in zip(images, names, views, units, strict=True):
+        row = model(image[None]).flatten(1)[0]
         index = int(row.argmax())
         best = Unit(model.output, index)
-        unit = target or best
-        found.append(
-            Subject(
-                photo.name,
-                model.preprocess.view(photo, VIEW_ROWS),
-                unit,
-                unit_name(model, unit),
-                best,
-                model.class_name(index),
-                float(row.softmax(0)[index]),
-            )
-        )
-    return images, found
+        target = unit or best
+        probability = float(row.softmax(0)[index])
+        found.append(Subject(name, view, target, unit_name(model, target), best, model.class_name(index), probability))
+    return found
 
 
 def unit_name(model: Model, unit: Unit) -> str:

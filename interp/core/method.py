@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -92,6 +92,7 @@ class Heatmap:
         return replace(self, values=values)
 
 
+@runtime_checkable
 class Method(Protocol):
     """An attribution method: one Heatmap per image, for one unit per image.
 

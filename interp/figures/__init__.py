@@ -11,7 +11,18 @@ PNG bytes. A `Scale` says what colours mean and belongs to the figure, so that p
 from interp.figures.draw import Rendered, draw, pdf, picture, png, render, save
 from interp.figures.palette import colors, overlay
 from interp.figures.scale import Kind, Scale
-from interp.figures.spec import CurvePanel, EmptyPanel, Grid, ImagePanel, MapPanel, Panel, TilePanel
+from interp.figures.spec import (
+    CurvePanel,
+    EmptyPanel,
+    Grid,
+    ImagePanel,
+    IntervalPanel,
+    KeyPanel,
+    MapPanel,
+    MatrixPanel,
+    Panel,
+    TilePanel,
+)
 from interp.figures.tiles import contact_sheet
 
 __all__ = [
@@ -19,8 +30,11 @@ __all__ = [
     "EmptyPanel",
     "Grid",
     "ImagePanel",
+    "IntervalPanel",
+    "KeyPanel",
     "Kind",
     "MapPanel",
+    "MatrixPanel",
     "Panel",
     "Rendered",
     "Scale",

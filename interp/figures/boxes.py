@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from interp.figures.text import BASELINE, Block, line_height
 
-INK, SOFT = "#000000", "#555555"
+INK, SOFT, WARNING = "#000000", "#555555", "#B3261E"
 
 
 @dataclass(frozen=True)

@@ -16,27 +16,24 @@ from typing import Any
 import matplotlib
 import matplotlib.style
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import PathPatch, Rectangle
-from matplotlib.path import Path as Outline
 from matplotlib.transforms import Affine2D
 from PIL import Image
 
 from interp.errors import InterpError, nearest
-from interp.figures import curves, palette
-from interp.figures.boxes import INK, SOFT, Box, Line, block_lines
+from interp.figures import palette
+from interp.figures.boxes import SOFT, WARNING, Box, Line, block_lines
+from interp.figures.drawcharts import chart
 from interp.figures.layout import LABEL, TIGHT, Bar, Layout, arrange
-from interp.figures.raster import DPI, Raster
-from interp.figures.spec import CurvePanel, EmptyPanel, Grid, ImagePanel, MapPanel, Panel, TilePanel
+from interp.figures.page import Page
+from interp.figures.raster import DPI
+from interp.figures.spec import EmptyPanel, Grid, ImagePanel, MapPanel, Panel, TilePanel
 from interp.figures.text import FAMILY, Role, fit
 from interp.figures.tiles import columns_of, gutter, mosaic
 
 _SQUARES = 150  # pixels per inch up to which each pixel is shown as a square
-_FRAME: dict[str, Any] = {"linewidth": 0.4, "edgecolor": "#999999", "facecolor": "none"}
 _NOTE = Role(6.0, 5.0, lines=2)
 _METADATA: dict[str, dict[str, str | None]] = {
     "png": {},
@@ -69,7 +66,7 @@ def draw(grid: Grid) -> Figure:
     with _own_style():
         figure = Figure(figsize=(plan.width, plan.height), dpi=150, facecolor="white")
         FigureCanvasAgg(figure)
-        page = _Page(figure, plan)
+        page = _Painter(figure, plan)
         for row, boxes in zip(grid.rows, plan.cells, strict=True):
             for panel, box in zip(row, boxes, strict=True):
                 page.panel(panel, box)
@@ -139,12 +136,12 @@ def _vectors(figure: Figure, name: str) -> bytes:
     return stream.getvalue()
 
 
-class _Page:
-    """A figure that takes artists in inches, `x` to the right and `y` downwards."""
+class _Painter(Page):
+    """A page that knows every kind of panel."""
 
     def __init__(self, figure: Figure, plan: Layout) -> None:
-        self.figure, self.held = figure, plan.curve_margins
-        self.inches = Affine2D().scale(1, -1).translate(0, plan.height) + figure.dpi_scale_trans
+        super().__init__(figure, plan.height)
+        self.held = plan.margins
 
     def panel(self, panel: Panel, box: Box) -> None:
         match panel:
@@ -156,51 +153,24 @@ class _Page:
             case TilePanel():
                 self._tiles(panel, box)
                 self.write(_note(panel.note, box))
-            case CurvePanel():
-                self._curves(panel, box)
-            case EmptyPanel(reason) if reason:
-                self._rectangle(box, facecolor="#f2f2f2", edgecolor="none")
-                rows = Role(LABEL.size, LABEL.least, lines=12)
-                block = fit([reason], box.width - 4 * TIGHT, rows, box.height - 2 * TIGHT)[0]
-                top = box.top + (box.height - block.height) / 2
-                self.write(block_lines(block, box.left + box.width / 2, top, "center", SOFT))
+            case EmptyPanel(reason):
+                self._reason(reason, box)
+            case _:
+                chart(self, panel, box, self.held)
 
     def bar(self, bar: Bar) -> None:
         values = np.linspace(bar.scale.low, bar.scale.high, 256)
         pixels = palette.colors(values[::-1, None] if bar.upright else values[None, :], bar.scale)
-        self._raster(pixels, bar.box, exact=False)
+        self.raster(pixels, bar.box, exact=False)
 
-    def write(self, lines: Iterable[Line]) -> None:
-        for line in lines:
-            text = self.figure.text(
-                line.x,
-                line.y,
-                line.text,
-                fontsize=line.size,
-                fontweight="bold" if line.bold else "normal",
-                color=line.color,
-                horizontalalignment=line.align,
-                verticalalignment="center" if line.upright else "baseline",
-                rotation=90 if line.upright else 0,
-                parse_math=False,  # a class may be named `$10 bill`
-                transform=self.inches,
-            )
-            if line.boxed:
-                text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85})
-
-    def _add(self, artist: Artist) -> None:
-        self.figure.add_artist(artist)
-
-    def _rectangle(self, box: Box, **style: Any) -> None:
-        self._add(Rectangle((box.left, box.top), box.width, box.height, transform=self.inches, **style))
-
-    def _line(self, xs: palette.Array | list[float], ys: palette.Array | list[float], **style: Any) -> None:
-        self._add(Line2D(xs, ys, transform=self.inches, **style))
-
-    def _raster(self, pixels: palette.Array, box: Box, exact: bool) -> None:
-        """Pixels over all of a box, with a hairline frame."""
-        self._add(Raster(pixels, box, self.inches, exact))
-        self._rectangle(box, **_FRAME)
+    def _reason(self, reason: str, box: Box) -> None:
+        if not reason:
+            return
+        self.rectangle(box, facecolor="#f2f2f2", edgecolor="none")
+        rows = Role(LABEL.size, LABEL.least, lines=12)
+        block = fit([reason], box.width - 4 * TIGHT, rows, box.height - 2 * TIGHT)[0]
+        top = box.top + (box.height - block.height) / 2
+        self.write(block_lines(block, box.left + box.width / 2, top, "center", SOFT))
 
     def _framed(self, pixels: palette.Array, cell: Box) -> Box:
         """Pixels as large as their aspect lets them be, in the middle of their cell; returns where they went."""
@@ -209,7 +179,7 @@ class _Page:
         spare_x, spare_y = cell.width - width / pitch, cell.height - height / pitch
         box = Box(cell.left + spare_x / 2, cell.top + spare_y / 2, width / pitch, height / pitch)
         # Enlarged pixels stay squares, the truth about a small map; reduced pictures are averaged.
-        self._raster(pixels, box, exact=pitch <= _SQUARES)
+        self.raster(pixels, box, exact=pitch <= _SQUARES)
         return box
 
     def _map(self, panel: MapPanel, cell: Box) -> None:
@@ -220,11 +190,9 @@ class _Page:
             pixels = palette.overlay(panel.underlay, panel.values, panel.scale)
             missing = palette.nearest(missing, *pixels.shape[:2])
         box = self._framed(pixels, cell)
-        if missing.any():
-            step = box.width / missing.shape[1]
-            holes = Outline.make_compound_path(*(_rectangle(*run) for run in _runs(missing)))
-            place = Affine2D().scale(step).translate(box.left, box.top) + self.inches
-            self._add(PathPatch(holes, transform=place, hatch="//////", linewidth=0, edgecolor="#777777", facecolor="none"))
+        self.hatch(missing, box)
+        if panel.warning:
+            self.rectangle(box, linewidth=1.2, edgecolor=WARNING, facecolor="none")
 
     def _tiles(self, panel: TilePanel, cell: Box) -> None:
         sheet = mosaic(panel)
@@ -236,43 +204,10 @@ class _Page:
         gaps += [((x, 0), (x, height if x <= last * step_x else height - step_y)) for x in range(step_x, width, step_x)]
         # Hairlines, not pixels of the sheet: at any resolution they are there, and equally thin.
         place = Affine2D().scale(box.width / width).translate(box.left, box.top) + self.inches
-        self._add(LineCollection(gaps, colors=[(gutter(panel),) * 3], linewidths=0.48, transform=place))
-
-    def _curves(self, panel: CurvePanel, cell: Box) -> None:
-        place = curves.axes(panel, cell, self.held)
-        box = place.box
-        right, bottom = box.left + box.width, box.top + box.height
-        low, high = place.ticks[0], place.ticks[-1]
-
-        def height(values: palette.Floats) -> palette.Floats:
-            return bottom - (values - low) / (high - low) * box.height
-
-        for tick in height(np.array(place.ticks)):
-            self._line([box.left, right], [tick, tick], linewidth=0.4, color="#dddddd")
-        for (_, ys), color in zip(panel.series, palette.LINES, strict=False):
-            self._line(np.linspace(box.left, right, ys.size), height(ys), linewidth=1.1, color=color)
-        self._line([box.left, box.left, right], [box.top, bottom, bottom], linewidth=0.6, color=INK)
-        self.write(curves.texts(panel, cell, self.held))
-        for index, swatch, line in curves.legend(panel, cell):
-            middle = swatch.top + swatch.height / 2
-            self._line([swatch.left, swatch.left + swatch.width], [middle, middle], linewidth=1.4, color=palette.LINES[index])
-            self.write([line])
+        self.add(LineCollection(gaps, colors=[(gutter(panel),) * 3], linewidths=0.48, transform=place))
 
 
 def _note(note: str, box: Box) -> Iterator[Line]:
     """What the colours do not say, in the panel's lower left corner."""
     block = fit([note], box.width - 4 * TIGHT, _NOTE, box.height - 2 * TIGHT)[0]
     yield from block_lines(block, box.left + 2 * TIGHT, box.top + box.height - block.height - TIGHT, boxed=True)
-
-
-def _runs(mask: palette.Array) -> Iterator[tuple[int, int, int]]:
-    """(row, column, length) of each horizontal run of True: fewer rectangles than cells."""
-    edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    starts, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)
-    for (row, start), (_, end) in zip(starts.tolist(), ends.tolist(), strict=True):
-        yield row, start, end - start
-
-
-def _rectangle(row: int, column: int, length: int) -> Outline:
-    right = column + length
-    return Outline([(column, row), (right, row), (right, row + 1), (column, row + 1), (column, row)], closed=True)

@@ -6,13 +6,16 @@ overlap. Colour bars get reserved strips, so panels of one row or column align e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from interp.figures.boxes import SOFT, Box, Line, block_lines, number, upright_lines
-from interp.figures.curves import Margins, margins
+from interp.figures import chartrooms
+from interp.figures.boxes import SOFT, WARNING, Box, Line, block_lines, number, upright_lines
+from interp.figures.charts import Chart
+from interp.figures.margins import Margins
 from interp.figures.scale import Kind, Scale
-from interp.figures.spec import CurvePanel, EmptyPanel, Grid, ImagePanel, MapPanel, Panel, scale_of
+from interp.figures.spec import Grid, ImagePanel, MapPanel, Panel, TilePanel, scale_of
 from interp.figures.text import Block, Role, fit, flow, line_height, measure
 from interp.figures.tiles import sheet_shape
 
@@ -30,6 +33,7 @@ COLUMN = Role(8.0, 6.0, lines=3, bold=True)
 ROW = Role(8.0, 6.0, lines=4, bold=True)
 LABEL = Role(7.0, 5.5, lines=2)
 SUBLABEL = Role(6.5, 5.5, lines=2)
+WARNED = Role(6.5, 5.0, lines=3)
 NUMBER = Role(6.0, 5.0, lines=2)
 UNIT = Role(6.0, 5.0, lines=4)  # names the clip, which must not be cut away
 
@@ -48,25 +52,41 @@ class Layout:
     cells: tuple[tuple[Box, ...], ...]
     bars: tuple[Bar, ...]
     lines: tuple[Line, ...]
-    curve_margins: Margins
+    margins: Margins  # of its charts
 
 
 @dataclass(frozen=True)
 class _Sharing:
-    """Which colour bars a grid needs: one for all, one per row, or one under each panel of a row."""
+    """Which colour bars a grid needs: one for all, one below each column, one per row, or one under each panel of a row."""
 
     whole: Scale | None
+    columns: tuple[Scale | None, ...]
     rows: tuple[Scale | None, ...]
     single: tuple[bool, ...]
+
+    @property
+    def runs(self) -> Iterator[tuple[Scale, int, int]]:
+        """Neighbouring columns with one scale: (scale, first, last)."""
+        start = 0
+        for scale, group in itertools.groupby(self.columns):
+            count = len(list(group))
+            if scale:
+                yield scale, start, start + count - 1
+            start += count
 
 
 def _sharing(grid: Grid) -> _Sharing:
     used = [{scale for panel in row if (scale := scale_of(panel))} for row in grid.rows]
+    no_columns, no_rows, no_single = (None,) * grid.columns, (None,) * len(used), (False,) * len(used)
     everything = set[Scale]().union(*used)
     if len(everything) == 1 and sum(map(bool, used)) > 1:
-        return _Sharing(everything.pop(), (None,) * len(used), (False,) * len(used))
+        return _Sharing(everything.pop(), no_columns, no_rows, no_single)
+    below = [{scale for row in grid.rows if (scale := scale_of(row[column]))} for column in range(grid.columns)]
+    mixed = any(len(scales) > 1 for scales in used)
+    if mixed and sum(map(bool, used)) > 1 and all(len(scales) < 2 for scales in below):
+        return _Sharing(None, tuple(next(iter(scales), None) for scales in below), no_rows, no_single)
     rows = tuple(next(iter(scales)) if len(scales) == 1 else None for scales in used)
-    return _Sharing(None, rows, tuple(len(scales) > 1 for scales in used))
+    return _Sharing(None, no_columns, rows, tuple(len(scales) > 1 for scales in used))
 
 
 def _aspect(panel: Panel) -> float | None:
@@ -76,31 +96,31 @@ def _aspect(panel: Panel) -> float | None:
             height, width = panel.pixels.shape[:2]
         case MapPanel():
             height, width = (panel.values if panel.underlay is None else panel.underlay).shape[:2]
-        case CurvePanel():
-            return 0.85
-        case EmptyPanel():
-            return None
-        case _:
+        case TilePanel():
             height, width = sheet_shape(panel)
+        case _:
+            return None
     return float(height / width)
 
 
 def _row_height(row: tuple[Panel, ...], width: float, held: Margins) -> float:
-    """As high as the highest panel at full width, but at most twice as high as wide."""
+    """As high as the highest panel at full width, pictures at most twice as high as wide."""
+    charts = [chartrooms.height(panel, width, held) for panel in row if isinstance(panel, Chart)]
     aspects = [aspect for panel in row if (aspect := _aspect(panel)) is not None]
-    least = held.least_height if any(isinstance(panel, CurvePanel) for panel in row) else LEAST_ROW
-    return max(least, width * min(2.0, max(aspects, default=1.0)))
+    pictures = width * min(2.0, max(aspects, default=0.0 if charts else 1.0))
+    return max(LEAST_ROW, pictures, *charts)
 
 
 @dataclass(frozen=True)
 class _Under:
-    """What stands under a row's panels: a bar of its own, its label, its sublabel."""
+    """What stands under a row's panels: a bar of its own, its label, its sublabel, its warning."""
 
     numbers: tuple[tuple[Block, ...], ...]  # low and high; or one text, where narrow; or no bar
     units: tuple[Block, ...]
     inline: bool  # the units stand between the two numbers
     labels: tuple[Block, ...]
     sublabels: tuple[Block, ...]
+    warnings: tuple[Block, ...]
 
     @property
     def numbers_height(self) -> float:
@@ -115,7 +135,8 @@ class _Under:
 
     @property
     def height(self) -> float:
-        texts = _highest(self.labels) + _highest(self.sublabels)
+        below = (sub.height + warned.height for sub, warned in zip(self.sublabels, self.warnings, strict=True))
+        texts = _highest(self.labels) + max(below)
         return self.bar_height + texts + (TIGHT if texts or self.bar_height else 0.0)
 
 
@@ -130,13 +151,17 @@ def _unders(grid: Grid, sharing: _Sharing) -> list[_Under]:
     units = fit([scale.label if scale else "" for scale in scales], width, UNIT)
     labels = fit([getattr(panel, "label", "") for panel in panels], width, LABEL)
     sublabels = fit([getattr(panel, "sublabel", "") for panel in panels], width, SUBLABEL)
+    warnings = fit([getattr(panel, "warning", "") for panel in panels], width, WARNED)
     numbers = _bar_numbers(scales, width)
     inline = all(
         sum(block.width for block in (unit, *pair)) + 2 * GAP <= width and len(unit.lines) < 2 and len(pair) != 1
         for unit, pair in zip(units, numbers, strict=True)
     )
     parts = [slice(start, start + columns) for start in range(0, len(panels), columns)]
-    return [_Under(tuple(numbers[part]), tuple(units[part]), inline, tuple(labels[part]), tuple(sublabels[part])) for part in parts]
+    return [
+        _Under(tuple(numbers[part]), tuple(units[part]), inline, tuple(labels[part]), tuple(sublabels[part]), tuple(warnings[part]))
+        for part in parts
+    ]
 
 
 def _bar_numbers(scales: list[Scale | None], width: float) -> list[tuple[Block, ...]]:
@@ -163,8 +188,7 @@ class _Arranger:
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
         self.sharing = _sharing(grid)
-        curves = [panel for panel in grid.panels() if isinstance(panel, CurvePanel)]
-        self.held = margins(curves, grid.panel_size) if curves else Margins()
+        self.held = chartrooms.margins([panel for panel in grid.panels() if isinstance(panel, Chart)], grid.panel_size)
         self.heights = [_row_height(row, grid.panel_size, self.held) for row in grid.rows]
         self.headers = fit(list(grid.row_headers), HEADER_WIDTH, ROW, min(self.heights))
         self.first = MARGIN + (max(block.width for block in self.headers) + GAP if self.headers else 0.0)
@@ -185,6 +209,8 @@ class _Arranger:
         if self.sharing.whole:
             middle = (cells[0][0].top + cells[-1][0].top + self.heights[-1]) / 2
             self._side_bar(self.sharing.whole, middle - self._whole_height / 2, self._whole_height)
+        if any(self.sharing.columns):
+            bottom = self._column_bars(bottom + TIGHT)
         if grid.caption:
             bottom = self._paragraph(flow(grid.caption, width - 2 * MARGIN, CAPTION), bottom + GAP)
         return Layout(width, bottom + MARGIN, tuple(cells), tuple(self.bars), tuple(self.lines), self.held)
@@ -197,12 +223,13 @@ class _Arranger:
         return self.first + column * (self.grid.panel_size + GAP)
 
     def _column_headers(self, top: float) -> float:
-        """Headers end at one height, just above their columns."""
-        size = self.grid.panel_size
+        """Headers end at one height, just above their columns; over the plots, where there are only charts."""
+        held = self.held.left if all(isinstance(panel, Chart) for panel in self.grid.panels()) else 0.0
+        size = self.grid.panel_size - held
         blocks = fit(list(self.grid.column_headers), size, COLUMN)
         bottom = top + _highest(blocks)
         for column, block in enumerate(blocks):
-            self.lines += block_lines(block, self._left(column) + size / 2, bottom - block.height, "center")
+            self.lines += block_lines(block, self._left(column) + held + size / 2, bottom - block.height, "center")
         return bottom + (TIGHT if blocks else 0.0)
 
     def _rows(self, top: float) -> tuple[list[tuple[Box, ...]], float]:
@@ -229,11 +256,27 @@ class _Arranger:
         self.lines += block_lines(under.labels[column], centre, top, "center")
         top += _highest(under.labels)
         self.lines += block_lines(under.sublabels[column], centre, top, "center", SOFT)
+        self.lines += block_lines(under.warnings[column], centre, top + under.sublabels[column].height, "center", WARNING)
         scale, numbers = scale_of(panel), under.numbers[column]
         if scale and numbers:
-            top += _highest(under.sublabels) + TIGHT
+            top = box.top + box.height + under.height - under.bar_height + TIGHT
             self.bars.append(Bar(scale, Box(box.left, top, box.width, BAR), upright=False))
             self._bar_texts(numbers, under, column, Box(box.left, top + BAR, box.width, 0.0))
+
+    def _column_bars(self, top: float) -> float:
+        """One bar below all neighbouring columns that share a scale; returns where the highest of them ends."""
+        runs = [(scale, self._left(first), self._left(last) + self.grid.panel_size) for scale, first, last in self.sharing.runs]
+        narrowest = min(right - left for _, left, right in runs)
+        ends = [_bar_numbers([scale], right - left)[0] for scale, left, right in runs]
+        units = fit([scale.label for scale, _, _ in runs], narrowest, UNIT)
+        below = top + BAR + TIGHT + max(map(_highest, ends))
+        for (scale, left, right), numbers, unit in zip(runs, ends, units, strict=True):
+            self.bars.append(Bar(scale, Box(left, top, right - left, BAR), upright=False))
+            places = [(left, "left"), (right, "right")] if len(numbers) == 2 else [((left + right) / 2, "center")]
+            for block, (x, align) in zip(numbers, places, strict=True):
+                self.lines += block_lines(block, x, top + BAR + TIGHT, align, SOFT)
+            self.lines += block_lines(unit, (left + right) / 2, below, "center", SOFT)
+        return below + _highest(units)
 
     def _bar_texts(self, numbers: tuple[Block, ...], under: _Under, column: int, place: Box) -> None:
         left, right, top = place.left, place.left + place.width, place.top

@@ -8,49 +8,35 @@ after it was described. Positions are written (row, column), images (height, wid
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from interp.errors import InterpError
+from interp.figures.charts import Chart, CurvePanel, IntervalPanel, KeyPanel, MatrixPanel
 from interp.figures.scale import Kind, Scale
+from interp.figures.values import Array, ByValue, freeze
 
-Array = NDArray[Any]
+__all__ = [
+    "Chart",
+    "CurvePanel",
+    "EmptyPanel",
+    "Grid",
+    "ImagePanel",
+    "IntervalPanel",
+    "KeyPanel",
+    "MapPanel",
+    "MatrixPanel",
+    "Panel",
+    "TilePanel",
+    "least_size",
+    "scale_of",
+]
 
-MOST_SERIES = 7  # as many as the colour-blind-safe line colours
 LEAST_PANEL = 0.4  # inches; below this no label can be read
 LEAST_CURVE = 1.0  # inches; a curve also needs room for its axes' numbers
-
-
-def _same(one: object, other: object) -> bool:
-    """Equality that arrays take part in: same shape, same type, same values, NaN equal to NaN."""
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
-    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
-        return False
-    if isinstance(one, tuple) and isinstance(other, tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
-
-
-class _ByValue:
-    """Equality over all fields of a dataclass. Unhashable, as arrays are."""
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
-        return all(_same(getattr(self, name), getattr(other, name)) for name in names)
-
-
-def _freeze(owner: object, name: str, values: Array) -> None:
-    copy = values.copy()
-    copy.flags.writeable = False
-    object.__setattr__(owner, name, copy)
+LEAST_NAMED = 1.6  # inches; rows of a chart also need room for their names
 
 
 def _image(values: ArrayLike, what: str, lead: tuple[str, ...] = ()) -> Array:
@@ -96,7 +82,7 @@ def _note(values: Array, zero: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class ImagePanel(_ByValue):
+class ImagePanel(ByValue):
     """A picture: (h, w, 3), uint8 or float in [0, 1], shown as it is."""
 
     pixels: Array
@@ -104,15 +90,16 @@ class ImagePanel(_ByValue):
     sublabel: str = ""
 
     def __post_init__(self) -> None:
-        _freeze(self, "pixels", _image(self.pixels, "`pixels`"))
+        freeze(self, "pixels", _image(self.pixels, "`pixels`"))
 
 
 @dataclass(frozen=True, eq=False)
-class MapPanel(_ByValue):
+class MapPanel(ByValue):
     """A signed map (h, w) on a fixed scale, alone or over a grey picture (H, W, 3).
 
     Alone, each value is one square. Over a picture, the map is upsampled bilinearly to it.
-    NaN is hatched and counted in the panel; a map of zeros only says so.
+    NaN is hatched and counted in the panel; a map of zeros only says so. A `warning`, why the map may be no
+    evidence, stands below it in a colour of its own, which the panel's frame then has too.
     """
 
     values: Array
@@ -120,11 +107,12 @@ class MapPanel(_ByValue):
     underlay: Array | None = None
     label: str = ""
     sublabel: str = ""
+    warning: str = ""
 
     def __post_init__(self) -> None:
-        _freeze(self, "values", _signed(self.values, self.scale, "`values`", ("h", "w")))
+        freeze(self, "values", _signed(self.values, self.scale, "`values`", ("h", "w")))
         if self.underlay is not None:
-            _freeze(self, "underlay", _image(self.underlay, "`underlay`"))
+            freeze(self, "underlay", _image(self.underlay, "`underlay`"))
 
     @property
     def note(self) -> str:
@@ -133,7 +121,7 @@ class MapPanel(_ByValue):
 
 
 @dataclass(frozen=True, eq=False)
-class TilePanel(_ByValue):
+class TilePanel(ByValue):
     """A contact sheet of small tiles inside one panel: kernels, or the channels of a layer.
 
     `tiles` is (n, h, w, 3) pictures without a scale, or (n, h, w) values with one. `columns`
@@ -150,11 +138,11 @@ class TilePanel(_ByValue):
         if self.scale is None:
             if np.ndim(self.tiles) == 3:
                 raise InterpError(f"`tiles` has shape {np.shape(self.tiles)}: values (n, h, w) need a `scale`")
-            _freeze(self, "tiles", _image(self.tiles, "`tiles`", ("n",)))
+            freeze(self, "tiles", _image(self.tiles, "`tiles`", ("n",)))
         else:
             if np.ndim(self.tiles) == 4:
                 raise InterpError(f"`tiles` has shape {np.shape(self.tiles)}: pictures (n, h, w, 3) take no `scale`")
-            _freeze(self, "tiles", _signed(self.tiles, self.scale, "`tiles`", ("n", "h", "w")))
+            freeze(self, "tiles", _signed(self.tiles, self.scale, "`tiles`", ("n", "h", "w")))
         if self.columns is not None and self.columns < 1:
             raise InterpError(f"`columns` is {self.columns}, but a sheet has at least 1")
 
@@ -164,36 +152,6 @@ class TilePanel(_ByValue):
         return _note(self.tiles, "all zero") if self.scale else ""
 
 
-@dataclass(frozen=True, eq=False)
-class CurvePanel(_ByValue):
-    """Lines over a shared, evenly spaced x axis: `series` is ((name, ys), ...).
-
-    `x_range` names the ends of the axis; without it the x axis counts the values from 0.
-    NaN leaves a gap.
-    """
-
-    series: tuple[tuple[str, Array], ...]
-    x_label: str = ""
-    y_label: str = ""
-    label: str = ""
-    sublabel: str = ""
-    x_range: tuple[float | int, float | int] | None = None
-
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.series) <= MOST_SERIES:
-            raise InterpError(f"`series` has {len(self.series)} lines, but a panel tells 1 to {MOST_SERIES} apart")
-        frozen = []
-        for name, ys in self.series:
-            array = np.array(ys, dtype=np.float64)
-            if array.ndim != 1 or array.size < 2 or np.isinf(array).any():
-                raise InterpError(f"series {name!r} must be at least two finite numbers, not shape {array.shape}")
-            array.flags.writeable = False
-            frozen.append((name, array))
-        if self.x_range is None and len({ys.size for _, ys in frozen}) > 1:
-            raise InterpError("`series` have different lengths; give `x_range`, the ends of their common x axis")
-        object.__setattr__(self, "series", tuple(frozen))
-
-
 @dataclass(frozen=True)
 class EmptyPanel:
     """A place kept free, with the reason why nothing is there."""
@@ -201,7 +159,7 @@ class EmptyPanel:
     reason: str = ""
 
 
-Panel = ImagePanel | MapPanel | TilePanel | CurvePanel | EmptyPanel
+Panel = ImagePanel | MapPanel | TilePanel | CurvePanel | IntervalPanel | MatrixPanel | KeyPanel | EmptyPanel
 
 
 @dataclass(frozen=True)
@@ -226,11 +184,10 @@ class Grid:
                 raise InterpError(f"row {index} has {len(row)} panels and row 0 has {self.columns}; fill the gaps with EmptyPanel()")
         self._check_headers("row_headers", len(self.rows))
         self._check_headers("column_headers", self.columns)
-        curves = any(isinstance(panel, CurvePanel) for panel in self.panels())
-        least = LEAST_CURVE if curves else LEAST_PANEL
+        least = max(map(least_size, self.panels()))
         if not least <= self.panel_size <= 20:
-            reason = " where curves need room for their numbers" if curves else ""
-            raise InterpError(f"`panel_size` is {self.panel_size} inches, but runs from {least} to 20{reason}")
+            reasons = {LEAST_CURVE: " where curves need room for their numbers", LEAST_NAMED: " where a chart needs room for its names"}
+            raise InterpError(f"`panel_size` is {self.panel_size} inches, but runs from {least} to 20{reasons.get(least, '')}")
 
     def _check_headers(self, name: str, count: int) -> None:
         headers = tuple(getattr(self, name))
@@ -247,6 +204,17 @@ class Grid:
         return (panel for row in self.rows for panel in row)
 
 
+def least_size(panel: Panel) -> float:
+    """The least width of a panel, in inches."""
+    match panel:
+        case CurvePanel() | KeyPanel():
+            return LEAST_CURVE
+        case IntervalPanel() | MatrixPanel():
+            return LEAST_NAMED
+        case _:
+            return LEAST_PANEL
+
+
 def scale_of(panel: Panel) -> Scale | None:
-    """The scale a reader needs for this panel, or None for pictures and curves."""
-    return panel.scale if isinstance(panel, MapPanel | TilePanel) else None
+    """The scale a reader needs for this panel, or None for pictures and lines."""
+    return panel.scale if isinstance(panel, MapPanel | TilePanel | MatrixPanel) else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -55,6 +55,7 @@ class Evidence:
         return np.stack([heatmap.resized(size).values for heatmap in self.heatmaps])
 
 
+@runtime_checkable
 class Metric(Protocol):
     """A frozen dataclass whose fields are its options (``seed`` where it draws, ``batch_size`` where it runs the network)."""
 

@@ -12,7 +12,7 @@ from interp.core.model import Model
 from interp.figures import Grid
 from interp.images import Photo
 from interp.runs import InputEntry, ModelEntry, Run
-from interp.site import Fact, Link, Page, Picture, Section, manifest_facts, render, run_links
+from interp.site import Fact, Link, Page, Picture, Section, Table, manifest_facts, render, run_links
 
 # Enough for a page on a screen; the PDF beside it is for print.
 DPI = 120
@@ -50,6 +50,16 @@ class Film:
 
 
 @dataclass(frozen=True, eq=False)
+class Numbers:
+    """A table of numbers in a section of the page, the ``files`` (path -> bytes) that hold it, and paragraphs before it."""
+
+    section: str
+    table: Table
+    files: Mapping[str, bytes]
+    text: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class Product:
     """Figures and films with their numbers. Arrays are the truth, figures are derived from them."""
 
@@ -60,6 +70,8 @@ class Product:
     metrics: Mapping[str, object] = field(default_factory=dict)
     facts: Sequence[tuple[str, str]] = ()
     films: Sequence[Film] = ()
+    numbers: Sequence[Numbers] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def write(product: Product, run: Run, tick: Tick = silent) -> None:
@@ -83,6 +95,8 @@ def write(product: Product, run: Run, tick: Tick = silent) -> None:
     tick("drawing", len(product.figures), len(product.figures))
     for film in product.films:
         sections.setdefault(film.section, []).append(_written(film, run))
+    for path, data in [*product.files.items(), *(pair for numbers in product.numbers for pair in numbers.files.items())]:
+        run.write(path, data)
     run.arrays(product.arrays)
     run.metrics(product.metrics)
     run.text("index.html", render(page(product, run, sections)))
@@ -107,12 +121,17 @@ def page(product: Product, run: Run, sections: Mapping[str, Sequence[Picture]]) 
         product.lead,
         (),
         (
-            *(Section(title, "", tuple(pictures)) for title, pictures in sections.items()),
+            *(_section(title, pictures, product.numbers) for title, pictures in sections.items()),
             Section("How this was made", "", (), (*facts, *manifest_facts(run.manifest()))),
         ),
         run_links(arrays=bool(product.arrays), metrics=bool(product.metrics)),
         "Made by interp. Every file and array is listed with its SHA-256 in manifest.json.",
     )
+
+
+def _section(title: str, pictures: Sequence[Picture], numbers: Sequence[Numbers]) -> Section:
+    own = [one for one in numbers if one.section == title]
+    return Section(title, "\n\n".join(one.text for one in own), tuple(pictures), (), tuple(one.table for one in own))
 
 
 def model_entry(model: Model) -> ModelEntry:

@@ -17,9 +17,10 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from interp.errors import BadFile, InterpError
+from interp.errors import InterpError
 from interp.runs.manifest import ARRAYS, MANIFEST, METRICS, Manifest
-from interp.runs.plain import relative_path
+from interp.site.link import Link, beside
+from interp.site.table import Table
 
 WIDE = 704
 """Pictures at least this wide (CSS pixels) keep it on small screens and scroll in their box."""
@@ -31,21 +32,6 @@ class Fact:
 
     name: str
     value: str
-
-
-@dataclass(frozen=True)
-class Link:
-    """A link to a file beside the page; `file` is a relative path, not a URL: it is quoted when rendered."""
-
-    text: str
-    file: str
-
-    def __post_init__(self) -> None:
-        _beside(self.file, "link")
-
-    @property
-    def href(self) -> str:
-        return quote(self.file)
 
 
 @dataclass(frozen=True)
@@ -63,7 +49,7 @@ class Picture:
     height: int | None = None
 
     def __post_init__(self) -> None:
-        _beside(self.file, "picture")
+        beside(self.file, "picture")
         if not self.alt.strip():
             raise InterpError(f"the picture `{self.file}` has no `alt` text; say in a few words what is seen in it")
         if (self.width is None) != (self.height is None):
@@ -87,12 +73,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: paragraphs (separated by an empty line in `text`), a table of numbers, pictures."""
+    """A part of the page: paragraphs (separated by an empty line in `text`), facts, tables, pictures."""
 
     title: str
     text: str = ""
     pictures: tuple[Picture, ...] = ()
     facts: tuple[Fact, ...] = ()
+    tables: tuple[Table, ...] = ()
 
     @property
     def paragraphs(self) -> tuple[str, ...]:
@@ -152,13 +139,6 @@ def run_links(*, arrays: bool = True, metrics: bool = True) -> tuple[Link, ...]:
     links = [Link("Arrays (safetensors)", ARRAYS)] if arrays else []
     links += [Link("Metrics (JSON)", METRICS)] if metrics else []
     return (*links, Link("Manifest (JSON)", MANIFEST))
-
-
-def _beside(file: str, what: str) -> None:
-    try:
-        relative_path(file, what)
-    except InterpError as error:
-        raise BadFile(f"a page leads only to files beside it: {error}") from None
 
 
 def _paragraphs(text: str) -> tuple[str, ...]:

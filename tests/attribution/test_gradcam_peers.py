@@ -24,9 +24,9 @@ def images(size: int = 64) -> Tensor:
     return torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(4))
 
 
-def close(ours: np.ndarray, theirs: np.ndarray) -> None:
+def close(ours: np.ndarray, theirs: np.ndarray, tolerance: float = 1e-6) -> None:
     assert np.abs(theirs).max() > 0
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * np.abs(theirs).max())
 
 
 def network(name: str) -> nn.Module:

@@ -72,7 +72,7 @@ def test_a_map_says_what_colours_cannot(values, note):
         (lambda: TilePanel(np.ones((3, 2, 2))), r"values \(n, h, w\) need a `scale`"),
         (lambda: TilePanel(np.ones((3, 2, 2, 3)), SIGNED), "take no `scale`"),
         (lambda: TilePanel(np.ones((3, 2, 2)), SIGNED, columns=0), "`columns` is 0, but a sheet has at least 1"),
-        (lambda: CurvePanel(()), "has 0 lines, but a panel tells 1 to 7 apart"),
+        (lambda: CurvePanel(()), "has 0 lines, but a panel tells 1 to 14 apart"),
         (lambda: CurvePanel((("a", np.ones(1)),)), "series 'a' must be at least two"),
         (lambda: CurvePanel((("a", np.ones(2)), ("b", np.ones(3)))), "different lengths; give `x_range`"),
         (lambda: Grid(rows=()), "at least one panel"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from interp.errors import InterpError
 from interp.runs.manifest import CommitEntry, InputEntry, Manifest, ModelEntry
-from interp.site import Fact, Link, Page, Picture, Section, manifest_facts, render, run_links
+from interp.site import Fact, Link, Page, Picture, Section, Table, manifest_facts, render, run_links
 
 HOSTILE = "\"><script>alert(1)</script><svg onload=alert(1)>'&amp;{{ 7*7 }}{% raw %}"
 MANIFEST = Manifest(
@@ -192,3 +192,34 @@ def test_the_facts_of_a_manifest() -> None:
 
 def test_the_same_page_gives_the_same_bytes(tmp_path: Path) -> None:
     assert render(page()).encode() == render(page()).encode()
+
+
+def table_page(text: str) -> str:
+    table = Table((text, text), ((text, "1"), ("b", text)), text, (Link(text, "a.csv"),), strong=frozenset({(0, 1)}), quiet=frozenset({1}))
+    return render(Page("t", "l", (), (Section("s", tables=(table,)),)))
+
+
+def test_a_table_is_text_with_numbers_at_the_right() -> None:
+    plain, hostile = Reader(table_page("x")), Reader(table_page(HOSTILE))
+    assert [(tag, set(a)) for tag, a in plain.elements] == [(tag, set(a)) for tag, a in hostile.elements]
+    assert sum(HOSTILE in text for text in hostile.text) == 6
+    assert [cell.get("class") for cell in plain.all("td")] == ["number", "number"]
+    assert [cell.get("scope") for cell in plain.all("th")] == ["col", "col", "row", "row"]
+    assert [row.get("class") for row in plain.all("tr")] == [None, None, "quiet"]
+    assert "<strong>1</strong>" in table_page("x")
+    assert {"href": "a.csv"} in plain.all("a")
+
+
+@pytest.mark.parametrize(
+    ("build", "match"),
+    [
+        (lambda: Table((), ()), "`headers` is empty"),
+        (lambda: Table(("a", "b"), (("1",),)), "row 0 of a table has 1 cells for 2 headers"),
+        (lambda: Table(("a",), (), names=2), "`names` is 2, but the table has 1 columns"),
+        (lambda: Table(("a",), (("1",),), strong=frozenset({(1, 0)})), "names a cell outside the 1 rows and 1 columns"),
+        (lambda: Table(("a",), (("1",),), quiet=frozenset({3})), "names a cell outside"),
+    ],
+)
+def test_a_table_whose_parts_do_not_fit_is_refused(build, match) -> None:
+    with pytest.raises(InterpError, match=match):
+        build()

@@ -9,15 +9,15 @@ import torch
 
 from interp.core import trace
 from interp.core.model import Model
-from interp.core.rng import generator
+from interp.core.randomize import permuted
 from interp.errors import Unsupported
 
 
 def randomized(model: Model, seed: int) -> Model:
     """A copy of ``model`` in which the entries of each parameter are permuted; the original is untouched.
 
-    A permutation keeps the scale that the network was trained to, so that signals still pass (the "independent" randomization of
-    Adebayo et al. 2018 redraws from the initializer, which an arbitrary module does not tell). Buffers stay as they are.
+    A copy, as an ascent holds its model for long and the report shows it as one of its own. A permutation keeps the scale
+    that the network was trained to, so that signals still pass (see `interp.core.randomize.Redraw`). Buffers stay as they are.
     The draw of a parameter depends on ``seed`` and its name alone. Raises Unsupported for a module that cannot be copied.
     """
     try:
@@ -29,7 +29,6 @@ def randomized(model: Model, seed: int) -> Model:
         ) from error
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            order = torch.randperm(parameter.numel(), generator=generator(seed, "random weights", name))
-            parameter.copy_(parameter.flatten()[order.to(parameter.device)].view_as(parameter))
+            parameter.copy_(permuted(parameter, seed, name))
     spec = replace(model.spec, reference=f"{model.spec.reference} (weights permuted)", weights="permuted", sha256="")
     return trace.model(module, spec, model.preprocess)

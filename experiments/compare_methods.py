@@ -1,0 +1,61 @@
+"""Which attribution method should be believed on this network?
+
+Maps of about ten methods for the same predictions, what seven metrics say of them, and how far they agree. Beside them stand
+four controls that know nothing of the unit: a random map, the image's own magnitude, its edges, and a blob in the middle. A
+method whose interval overlaps a control's has not been shown to be better than it (2304.13836 found such cases for ROAD).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from interp import zoo
+from interp.attribution.registry import method
+from interp.cli import experiment
+from interp.cli.publish import publish
+from interp.comparisons.contenders import Limits
+from interp.core.model import Model
+from interp.images import SAMPLES, Photo, load
+from interp.metrics.registry import metric
+from interp.report.compare import Asked, compare
+from interp.report.product import Product, Tick
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which network, photographs, methods, layers and metrics; those that suit the network where none are named."""
+
+    model: str = "embedded"
+    images: tuple[str, ...] = SAMPLES
+    methods: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    weights: Path | None = None
+    target: str | None = None
+    batch_size: int = 32
+    seed: int = 0
+    out: Path | None = None
+
+
+def main(config: Config) -> None:
+    methods, metrics = tuple(map(method, config.methods)), tuple(map(metric, config.metrics))
+
+    def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
+        target = None if config.target is None else model.class_unit(config.target)
+        return compare(model, photos, Asked(methods, config.layers, metrics, target), Limits(config.seed, config.batch_size), tick)
+
+    publish(
+        "compare_methods",
+        config,
+        lambda: zoo.load(config.model, weights=config.weights),
+        make,
+        reference=config.model,
+        seed=config.seed,
+        out=config.out,
+        pictures=load(config.images),
+    )
+
+
+if __name__ == "__main__":
+    experiment(Config, main)

@@ -1,0 +1,62 @@
+"""How does the faithfulness of a class activation map change with the layer it is taken from?
+
+Grad-CAM is meant for the last convolution; LayerCAM and HiResCAM were made for layers before it. Here each kind is scored at
+every stage of the network, from one pass, beside controls that have no layer: where a curve crosses a control's, the map at
+that layer is worth no more than, say, the picture's edges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from interp import zoo
+from interp.attribution.registry import method
+from interp.cli import experiment
+from interp.cli.publish import publish
+from interp.comparisons.contenders import Limits
+from interp.core.depth import spread
+from interp.core.model import Model
+from interp.images import SAMPLES, Photo, load
+from interp.metrics.registry import metric
+from interp.report.compare import Asked, compare
+from interp.report.product import Product, Tick
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which network, photographs and kinds of map, at how many layers, by which metrics."""
+
+    model: str = "embedded"
+    images: tuple[str, ...] = SAMPLES
+    methods: tuple[str, ...] = ("gradcam", "gradcam++", "hirescam", "xgradcam", "layercam", "eigencam")
+    metrics: tuple[str, ...] = ("deletion", "insertion", "road", "infidelity", "sensitivity", "sparseness")
+    depth: int = 8
+    weights: Path | None = None
+    target: str | None = None
+    seed: int = 0
+    out: Path | None = None
+
+
+def main(config: Config) -> None:
+    methods, metrics = tuple(map(method, config.methods)), tuple(map(metric, config.metrics))
+
+    def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
+        target = None if config.target is None else model.class_unit(config.target)
+        layers = tuple(layer.name for layer in spread(model, config.depth))
+        return compare(model, photos, Asked(methods, layers, metrics, target), Limits(config.seed), tick)
+
+    publish(
+        "gradcam_depth",
+        config,
+        lambda: zoo.load(config.model, weights=config.weights),
+        make,
+        reference=config.model,
+        seed=config.seed,
+        out=config.out,
+        pictures=load(config.images),
+    )
+
+
+if __name__ == "__main__":
+    experiment(Config, main)

@@ -1,0 +1,39 @@
+"""When a map can be no evidence: what can be told from its values alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from interp.core.method import Degeneration, Fault
+
+# Below this many places a map that sits at its extreme is nothing unusual: a grid of 3 x 3 has few places to choose from.
+_ENOUGH_PLACES = 16
+
+# Differences below this share of the largest magnitude are rounding.
+_ROUNDING = 1e-6
+
+
+def of_values(values: Float[np.ndarray, "rows cols"]) -> tuple[Degeneration, ...]:
+    """What is wrong with a map's ``values``: not finite, all zero, or saturated; () where nothing is.
+
+    At most one is reported, in this order. A map is saturated where its two or more places hold one value other than
+    zero, up to rounding, or where more than half of 16 or more places hold exactly the largest magnitude.
+    """
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        sentence = f"{bad} of {values.size} values are NaN or infinite: check the weights, the images and the precision"
+        return (Degeneration(Fault.NOT_FINITE, "not finite", sentence),)
+    if not np.any(values):
+        sentence = "every value is exactly zero: no place speaks for or against the unit, so the map is no evidence"
+        return (Degeneration(Fault.ZERO, "zero map", sentence),)
+    magnitude = np.abs(values)
+    largest = magnitude.max()
+    if values.size > 1 and values.max() - values.min() <= _ROUNDING * largest:
+        sentence = "every place has the same value: the map tells no places apart"
+        return (Degeneration(Fault.SATURATED, "constant map", sentence),)
+    extreme = int((magnitude == largest).sum())
+    if values.size >= _ENOUGH_PLACES and 2 * extreme > values.size:
+        sentence = f"{extreme} of {values.size} places have the largest magnitude: the map cannot rank them"
+        return (Degeneration(Fault.SATURATED, "saturated", sentence),)
+    return ()

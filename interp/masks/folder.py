@@ -1,0 +1,71 @@
+"""Masks as pictures in a folder, each called as its photograph is."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from interp.errors import BadFile, nearest
+from interp.images import MOST_PIXELS, SUFFIXES, Photo
+from interp.masks.matching import Mask, by_stem, only, same_size
+
+
+def from_folder(photos: Sequence[Photo], folder: str | Path) -> list[Mask]:
+    """The mask of each photograph, (rows, cols) of the photograph, from pictures of the same name in any format.
+
+    Whatever is not zero is object: an index of a palette, a grey value, any channel of a colour. Where a picture is
+    partly transparent, what shows is object. JPEG blurs: there at least half of the largest value is object. A mask's own EXIF
+    rotation is applied. A mask that marks nothing passes; `prepared` says so.
+
+    Raises BadFile where the folder or a mask is missing, there are several, one cannot be read, or its size is another.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        near = nearest(path.name, [p.name for p in path.parent.iterdir() if p.is_dir()]) if path.parent.is_dir() else ""
+        raise BadFile(f"no folder '{folder}' to take masks from{': ' + near if near else ''}")
+    files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
+    if not files:
+        raise BadFile(f"the folder '{folder}' holds no mask: looked for {', '.join(SUFFIXES)}")
+    found = by_stem((file.name, file) for file in files)
+    masks = []
+    for photo in photos:
+        file = only(photo, found, "mask", str(folder))
+        mask = _read(file)
+        same_size(photo, (mask.shape[0], mask.shape[1]), f"the mask '{file.name}'")
+        masks.append(mask)
+    return masks
+
+
+def _read(path: Path) -> Mask:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as opened:
+                width, height = opened.size
+                if width * height > MOST_PIXELS:
+                    most = f"{MOST_PIXELS // 1_000_000} million"
+                    raise BadFile(f"the mask '{path}' has {width} x {height} px, more than {most}: make it smaller first")
+                blurred = opened.format in ("JPEG", "MPO")
+                return _object(ImageOps.exif_transpose(opened), blurred)
+    except BadFile:
+        raise
+    except UnidentifiedImageError:
+        raise BadFile(f"the mask '{path}' is no picture that can be read: give a file such as {', '.join(SUFFIXES[:4])}") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, EOFError, MemoryError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadFile(f"the mask '{path}' cannot be decoded: {reason}") from None
+
+
+def _object(image: Image.Image, blurred: bool) -> Mask:
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        alpha = np.asarray(image.convert("RGBA"))[..., 3]
+        if alpha.min() < 255:
+            return alpha > 0
+        image = image.convert("RGB")
+    values = np.asarray(image)
+    marked: np.ndarray = values >= max(1.0, float(values.max()) / 2) if blurred else values != 0
+    return np.any(marked, axis=2) if marked.ndim == 3 else marked

@@ -1,0 +1,100 @@
+"""What a mean over images is worth: bootstrap intervals, ranks that share places where intervals overlap. Pure numpy.
+
+NaN values (metrics that are not defined for an image) are left out and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from interp.core.rng import generator
+from interp.errors import InterpError
+from interp.metrics.evidence import Better
+
+# Resamples are drawn in pieces of about this many indices, so that many images need no more memory than few.
+_MOST_INDICES = 4_000_000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """``mean`` of ``defined`` values out of ``total``, with a confidence interval from ``low`` to ``high``.
+
+    ``mean`` is NaN where no value is defined; ``low`` and ``high`` are NaN for fewer than two, from which no spread can be told.
+    """
+
+    mean: float
+    low: float
+    high: float
+    defined: int
+    total: int
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval: at least two values are defined."""
+        return self.defined >= 2
+
+    def overlaps(self, other: Interval) -> bool:
+        """Whether the two share a value. An interval that is not known may lie anywhere, so it overlaps every other."""
+        return not (self.high < other.low or other.high < self.low)
+
+
+def bootstrap_interval(values: Float[np.ndarray, n], *, level: float = 0.95, n_resamples: int = 2000, seed: int = 0) -> Interval:
+    """Percentile bootstrap of the mean over images (Efron & Tibshirani 1993, ch. 13), and the mean itself.
+
+    Images are drawn with replacement among those that are defined. The interval does not depend on the order of the images, nor
+    on which NaN are among them. Equal values give an interval of no width; few images one that is too narrow. Raises InterpError
+    where ``level`` is not between 0 and 1, ``n_resamples`` below 1, or a value infinite.
+    """
+    if not 0 < level < 1 or n_resamples < 1:
+        raise InterpError(f"`level` is {level} and `n_resamples` {n_resamples}: give a level between 0 and 1, and at least 1 resample")
+    if np.isinf(values).any():
+        raise InterpError("`values` holds an infinite value: give numbers, or NaN where the metric is not defined")
+    # Sorted, so that the draws mean the same in whichever order the images come.
+    defined = np.sort(values[~np.isnan(values)].astype(np.float64))
+    count, nan = len(defined), float("nan")
+    if count < 2:
+        return Interval(float(defined[0]) if count else nan, nan, nan, count, len(values))
+    means = _resampled_means(defined, n_resamples, seed)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(defined.mean()), float(low), float(high), count, len(values))
+
+
+def paired_difference(
+    values: Float[np.ndarray, n], control: Float[np.ndarray, n], *, level: float = 0.95, n_resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """`bootstrap_interval` of ``values - control``, image by image, where both are defined.
+
+    Where 0 lies outside the interval, the method differs from the control: what images have in common (easy, difficult) cancels,
+    so this tells apart what two separate intervals cannot.
+    """
+    if values.shape != control.shape:
+        raise InterpError(f"{len(values)} values cannot be paired with {len(control)} of the control: give one of each per image")
+    return bootstrap_interval(values - control, level=level, n_resamples=n_resamples, seed=seed)
+
+
+def ranks(intervals: Sequence[Interval], better: Better) -> list[int | None]:
+    """1 + the number of others whose interval lies wholly on the better side: the same rank where intervals overlap all alike.
+
+    So nobody is ranked below another without an interval that lies wholly apart from their own. Overlap is not transitive: of
+    three in a row that overlap only their neighbours, the last is the only one that is beaten, and has rank 2. A method with a
+    better rank never has an interval wholly on the worse side. None where no value is defined, and for all if ``better`` is
+    ``NEITHER``. A mean whose interval is not known beats nobody and is beaten by nobody: rank 1.
+    """
+    if better is Better.NEITHER:
+        return [None] * len(intervals)
+    return [None if not i.defined else 1 + sum(_beats(other, i, better) for other in intervals) for i in intervals]
+
+
+def _beats(first: Interval, second: Interval, better: Better) -> bool:
+    return first.low > second.high if better is Better.HIGHER else first.high < second.low
+
+
+def _resampled_means(values: Float[np.ndarray, n], n_resamples: int, seed: int) -> Float[np.ndarray, resamples]:
+    rng = np.random.default_rng(generator(seed, "bootstrap").initial_seed())
+    piece = max(1, _MOST_INDICES // len(values))
+    sizes = [min(piece, n_resamples - start) for start in range(0, n_resamples, piece)]
+    return np.concatenate([values[rng.integers(len(values), size=(size, len(values)))].mean(axis=1) for size in sizes])

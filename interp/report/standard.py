@@ -1,0 +1,72 @@
+"""What is compared when nothing is named: methods and layers that suit the network, at a price that a laptop can pay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from interp.attribution import attention, cams
+from interp.attribution.registry import method
+from interp.comparisons.contenders import Contender, Limits, contenders
+from interp.core.choices import Choice
+from interp.core.depth import spread
+from interp.core.method import Family, Method, Place
+from interp.core.model import Model
+from interp.core.unit import Unit
+from interp.errors import InterpError
+from interp.report.compose import explainable
+
+_PIXELS = ("saliency", "smoothgrad", "input-x-gradient", "integrated-gradients")
+_CONVOLUTIONAL = ("guided-backprop",)
+_TRANSFORMER = ("attention-rollout", "gradient-rollout")
+_REST = ("occlusion", "feature-ablation", "gradcam", "gradcam++", "hirescam", "layercam")
+DEPTHS = 5
+
+
+def methods(model: Model) -> list[Choice[Method]]:
+    """About ten of all families."""
+    special = _TRANSFORMER if attention.layers(model) else _CONVOLUTIONAL
+    return [method(name) for name in (*_PIXELS, *special, *_REST)]
+
+
+def layers_for(model: Model, patterns: Sequence[str], units: Sequence[Unit], count: int = DEPTHS) -> list[str]:
+    """The layers named, or ``count`` over the depth at which every unit can be explained; shallow to deep."""
+    if patterns:
+        found = [layer.name for layer in model.select(patterns)]
+        for name in found:
+            _ = model.layer(name).map_shape
+        return found
+    names = [layer.name for layer in spread(model, count)]
+    for unit in dict.fromkeys(units):
+        names = explainable(model, names, unit)
+    return names
+
+
+def contending(
+    model: Model, asked: Sequence[Choice[Method]], patterns: Sequence[str], units: Sequence[Unit], limits: Limits
+) -> tuple[list[Contender], list[str]]:
+    """Who competes, and the layers at which they do, shallow to deep.
+
+    Every method that works at a layer is tried at each layer that was named; where none was named, those kinds that come from
+    one pass over the depth, the others at the deepest layer only.
+    """
+    choices = list(asked) or methods(model)
+    layers = layers_for(model, patterns, units)
+    needing = [choice for choice in choices if choice.kind.place is Place.LAYER and "layer" not in dict(choice.options)]
+    if needing and not layers:
+        raise InterpError(f"the method '{needing[0].kind.name}' works at a layer that fires before '{units[0].layer}': name one with --layers")
+    found: list[Contender] = []
+    for choice in choices:
+        anywhere = patterns or choice.kind in cams.FAMILY
+        places = _attending(model, patterns) if choice.kind.family is Family.ATTENTION else layers if anywhere else layers[-1:]
+        found += contenders([choice], places, limits, named=bool(asked))
+    used = {contender.layer for contender in found}
+    return found, [layer.name for layer in model.layers if layer.name in used]
+
+
+def _attending(model: Model, patterns: Sequence[str]) -> list[str]:
+    """Where attention can be read: those of the layers named, or up to `DEPTHS` over the depth."""
+    known = attention.layers(model)
+    if patterns:
+        return [layer.name for layer in model.select(patterns) if layer.name in known] or [layer.name for layer in model.select(patterns)]
+    last, count = len(known) - 1, min(DEPTHS, len(known))
+    return [known[round(k * last / max(count - 1, 1))] for k in range(count)]
