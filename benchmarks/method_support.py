@@ -1,12 +1,14 @@
 """Which attribution method works on which network, and what does the other say? Writes docs/method-support.md.
 
 Every method on seven networks of torchvision, at 96 px where the network allows it, with few samples: what is asked is
-whether it works, not how well. Random weights, seeded; a head of a transformer that starts at zero is drawn too, or no class
-would depend on anything. Run: python benchmarks/method_support.py
+whether it works, not how well. The real weights of squeezenet1_0 where the variable INTERP_ASSETS leads to them; else random
+ones, seeded, and a head of a transformer that starts at zero is drawn too, or no class would depend on anything. Run:
+python benchmarks/method_support.py
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,10 +25,10 @@ from interp.core.model import Model
 from interp.core.rng import generator
 from interp.core.unit import Unit
 from interp.errors import InterpError
+from interp.images import sample
 
 NETWORKS = ("resnet18", "vgg16", "squeezenet1_0", "mobilenet_v2", "convnext_tiny", "vit_b_16", "swin_t")
 TARGET = Path(__file__).parent.parent / "docs" / "method-support.md"
-CLASS = 7
 # As few variants of the image as each method takes.
 CHEAP: dict[str, int] = {"n_samples": 8, "n_steps": 8, "n_channels": 8, "n_segments": 12}
 
@@ -49,9 +51,10 @@ def main() -> None:
 HEAD = (
     "# Which method works on which network",
     "",
-    "Made by `python benchmarks/method_support.py`: every method is run on one image. *yes*: a finite map that is not zero; other words",
-    "are those that the map carries itself (and that stand below it in a figure); a number leads to the sentence in which the method",
-    "is refused. Methods that work at a layer are asked at the deepest one that `interp compare` chooses; attention at an attention layer.",
+    "Made by `python benchmarks/method_support.py`: every method explains the prediction for one photograph. *yes*: a finite map that",
+    "is not zero; other words are those that the map carries itself (and that stand below it in a figure); a number leads to the",
+    "sentence in which the method is refused. Methods that work at a layer are asked at the deepest one that `interp compare` chooses;",
+    "attention at an attention layer.",
     "",
 )
 
@@ -59,18 +62,21 @@ HEAD = (
 def row(network: str) -> Iterator[tuple[str, str]]:
     """What each method says on one network."""
     model = prepared(network)
-    images = torch.rand(1, 3, *model.preprocess.size, generator=generator(0, network))
+    images = model.preprocess(sample("cat"))
+    with torch.no_grad():
+        unit = Unit(model.output, int(model(images)[0].argmax()))
     layer = [found.name for found in spread(model)][-1]
     for name, kind in METHODS.items():
         start = time.process_time()
-        cell = asked(model, images, kind, attention_layer(model, layer) if kind.family is Family.ATTENTION else layer)
+        cell = asked(model, images, unit, kind, attention_layer(model, layer) if kind.family is Family.ATTENTION else layer)
         print(f"{network:14s} {name:28s} {time.process_time() - start:7.1f} s  {cell}", flush=True)
         yield name, cell
 
 
 def prepared(network: str) -> Model:
     """The network with random weights, at 96 px where it is not bound to its own size."""
-    model = zoo.load(network, random_weights=True)
+    weights = Path(os.environ.get("INTERP_ASSETS", "")) / f"{network}_imagenet.safetensors"
+    model = zoo.load(network, weights=weights) if weights.is_file() else zoo.load(network, random_weights=True)
     if network != "vit_b_16":
         small = replace(model.preprocess, size=(96, 96), resize=96)
         model = zoo.load(model.module, preprocess=small)
@@ -87,13 +93,13 @@ def attention_layer(model: Model, otherwise: str) -> str:
     return found[-2] if len(found) > 1 else otherwise
 
 
-def asked(model: Model, images: torch.Tensor, kind: type[Method], layer: str) -> str:
+def asked(model: Model, images: torch.Tensor, unit: Unit, kind: type[Method], layer: str) -> str:
     fields: dict[str, Any] = kind.__dataclass_fields__
     options: dict[str, Any] = {name: value for name, value in CHEAP.items() if name in fields}
     if kind.place is Place.LAYER:
         options["layer"] = layer
     try:
-        heatmap: Heatmap = kind(**options)(model, images, [Unit(model.output, CLASS)])[0]
+        heatmap: Heatmap = kind(**options)(model, images, [unit])[0]
     except InterpError as error:
         return f"no: {error}"
     return "; ".join(degeneration.label for degeneration in heatmap.degenerations) or "yes"

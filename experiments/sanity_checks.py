@@ -35,7 +35,15 @@ class Config:
 
     model: str = "embedded"
     images: tuple[str, ...] = ("cat", "coffee", "rocket", "motorcycle")
-    methods: tuple[str, ...] = ("saliency", "smoothgrad", "input-x-gradient", "integrated-gradients", "guided-backprop", "gradcam", "layercam")
+    methods: tuple[str, ...] = (
+        "saliency",
+        "smoothgrad",
+        "input-x-gradient",
+        "integrated-gradients",
+        "guided-backprop",
+        "gradcam",
+        "layercam",
+    )
     layers: tuple[str, ...] = ()
     steps: int = 8
     weights: Path | None = None

@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interp import activations, attribution, comparisons, featurevis, figures, kernels, runs, site, zoo
+    from interp import activations, attribution, comparisons, featurevis, figures, kernels, masks, metrics, runs, site, synthetic, zoo
     from interp.attribution import gradcam
     from interp.core.method import Heatmap
     from interp.core.model import Layer, Model
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from interp.images import load as photos
     from interp.zoo.loading import load
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 # public name -> (module, attribute); an attribute of None is the module itself
 _PUBLIC: dict[str, tuple[str, str | None]] = {
@@ -38,7 +38,20 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "gradcam": ("interp.attribution.gradcam", None),
     **{
         name: (f"interp.{name}", None)
-        for name in ("kernels", "activations", "featurevis", "attribution", "comparisons", "figures", "runs", "site", "zoo")
+        for name in (
+            "kernels",
+            "activations",
+            "featurevis",
+            "attribution",
+            "metrics",
+            "synthetic",
+            "masks",
+            "comparisons",
+            "figures",
+            "runs",
+            "site",
+            "zoo",
+        )
     },
 }
 
@@ -57,9 +70,12 @@ __all__ = [
     "gradcam",
     "kernels",
     "load",
+    "masks",
+    "metrics",
     "photos",
     "runs",
     "site",
+    "synthetic",
     "zoo",
 ]
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.linalg import eigh  # type: ignore[import-untyped]
+from scipy.linalg import eigh
 from torch import Tensor
 
 from interp.attribution.gradcam import GradCAM
@@ -136,7 +136,7 @@ FAMILY: tuple[type[CAM], ...] = (GradCAM, GradCAMPlusPlus, HiResCAM, XGradCAM, L
 """All kinds that `of` computes in one pass."""
 
 
-def _first_component(channels: Float[Tensor, "c places"]) -> Float[Tensor, places]:
+def _first_component(channels: Float[Tensor, "c places"]) -> Float[Tensor, " places"]:
     if not bool(torch.isfinite(channels).all()):
         return torch.full_like(channels[0], torch.nan)
     exact = channels.double().cpu().numpy()

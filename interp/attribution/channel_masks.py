@@ -16,10 +16,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.attribution.degeneration import of_values
+from interp.attribution.places import check
 from interp.attribution.variants import blend, refuse_below, scores_of
 from interp.core.baseline import Baseline, baseline
 from interp.core.capture import hooked, replaced, tensor_of
-from interp.core.layout import Vector
 from interp.core.method import Family, Heatmap, Place, frozen
 from interp.core.model import Model
 from interp.core.score import checked_units, evaluate, score_of
@@ -72,7 +72,7 @@ class ScoreCAM:
 
         return _maps(self, model, images, units, weights)
 
-    def _scores(self, model: Model, image: Float[Tensor, "c h w"], maps: Float[Tensor, "k r s"], unit: Unit) -> Float[np.ndarray, k]:
+    def _scores(self, model: Model, image: Float[Tensor, "c h w"], maps: Float[Tensor, "k r s"], unit: Unit) -> Float[np.ndarray, " k"]:
         """The score under each channel's mask; NaN for those left out."""
         filler = baseline(model, image[None], self.baseline)[0]
         scores = np.full(len(maps), np.nan)
@@ -141,7 +141,7 @@ class _Ablation:
     image: Tensor
     unit: Unit
 
-    def scores(self, channels: Int[Tensor, n], batch_size: int) -> Float[np.ndarray, n]:
+    def scores(self, channels: Int[Tensor, " n"], batch_size: int) -> Float[np.ndarray, " n"]:
         if not len(channels):
             return np.empty(0)
         first, *rest = channels.split(batch_size)
@@ -154,7 +154,7 @@ class _Ablation:
         return found.double().numpy()
 
     @torch.no_grad()
-    def _forward(self, channels: Int[Tensor, n], images: Float[Tensor, "b c h w"]) -> Float[Tensor, m]:
+    def _forward(self, channels: Int[Tensor, " n"], images: Float[Tensor, "b c h w"]) -> Float[Tensor, " m"]:
         """Scores for ``images`` that are as many as the channels, or one, which the layer's output is then copied from."""
         module = self.model.module.get_submodule(self.layer)
         left = self.model.layer(self.layer).calls
@@ -175,7 +175,7 @@ class _Ablation:
         maps = self.model.maps(self.unit.layer, outputs[self.unit.layer])
         return torch.stack([score_of(rows, self.unit) for rows in maps]).float().cpu()
 
-    def _can_widen(self, channels: Int[Tensor, n], expected: Float[Tensor, n]) -> bool:
+    def _can_widen(self, channels: Int[Tensor, " n"], expected: Float[Tensor, " n"]) -> bool:
         """Whether the batch may grow at the layer: not where the network joins its output to something from before it by rows."""
         try:
             found = self._forward(channels, self.image[None])
@@ -196,7 +196,8 @@ def _maps(
 ) -> list[Heatmap]:
     images = model.checked(images)
     units = checked_units(model, units, len(images))
-    _refuse(method, model, units)
+    for unit in units:
+        check(model, unit, method.layer, method.title)
     found = []
     for image, unit in zip(images, units, strict=True):
         with torch.no_grad():
@@ -209,27 +210,7 @@ def _maps(
     return found
 
 
-def _refuse(method: ScoreCAM | AblationCAM, model: Model, units: Sequence[Unit]) -> None:
-    layer = model.layer(method.layer)
-    _ = layer.map_shape
-    if isinstance(layer.layout, Vector):
-        raise Unsupported(f"layer '{layer.name}' ({layer.kind}) gives a vector, which has no places: {_before(model, layer.name)}")
-    order = {other.name: i for i, other in enumerate(model.layers)}
-    for unit in units:
-        if order[layer.name] >= order[unit.layer]:
-            where = "the unit's own layer" if layer.name == unit.layer else "which fires after the unit's layer"
-            raise Unsupported(f"no {method.title} of '{unit}' at '{layer.name}', {where}: {_before(model, unit.layer)}")
-
-
-def _before(model: Model, name: str) -> str:
-    """The nearest valid choice: the last layer with places that fires before ``name``."""
-    fired = model.layers[: model.layers.index(model.layer(name))]
-    placed = [layer for layer in fired if layer.layout is not None and not isinstance(layer.layout, Vector)]
-    earlier = [layer.name for layer in placed if layer.map_shape[1:] != (1, 1)]
-    return f"choose an earlier layer, such as '{earlier[-1]}'" if earlier else "no layer before it has places"
-
-
-def _strongest(maps: Float[Tensor, "k r s"], count: int | None) -> Int[Tensor, n]:
+def _strongest(maps: Float[Tensor, "k r s"], count: int | None) -> Int[Tensor, " n"]:
     """Channels by their mean magnitude, the largest first and ties in order; all where ``count`` is None."""
     return maps.abs().mean((1, 2)).argsort(descending=True, stable=True)[:count]
 

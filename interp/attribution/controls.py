@@ -13,10 +13,9 @@ from skimage.filters import sobel
 from torch import Tensor
 
 from interp.attribution.degeneration import of_values
-from interp.attribution.draws import content
 from interp.core.method import Family, Heatmap, Place, frozen
 from interp.core.model import Model
-from interp.core.rng import generator
+from interp.core.rng import content, generator
 from interp.core.score import checked_units
 from interp.core.unit import Unit
 from interp.errors import InterpError

@@ -37,3 +37,12 @@ def of_values(values: Float[np.ndarray, "rows cols"]) -> tuple[Degeneration, ...
         sentence = f"{extreme} of {values.size} places have the largest magnitude: the map cannot rank them"
         return (Degeneration(Fault.SATURATED, "saturated", sentence),)
     return ()
+
+
+def class_token_only(name: str) -> Degeneration:
+    """Of a layer of tokens whose gradient is on its class or register tokens alone."""
+    sentence = (
+        f"the score reaches the class or register tokens of '{name}' alone, so its places have no gradient: "
+        "choose a layer before the last attention, such as the last block's first norm or the output of the block before"
+    )
+    return Degeneration(Fault.CLASS_TOKEN_ONLY, "class token only", sentence)

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from interp.core.rng import generator
-
-
-def content(image: Float[Tensor, "c h w"]) -> str:
-    """A digest of an image's values and shape: the name under which its draws are made."""
-    values = image.detach().to("cpu", torch.float32).contiguous()
-    return hashlib.sha256(f"{tuple(values.shape)}".encode() + values.numpy().tobytes()).hexdigest()
 
 
 @contextmanager

@@ -50,7 +50,8 @@ class Pixels(nn.Module):
         super().__init__()
         self.network = model.module
         self._model = model
-        self.train(model.module.training)
+        # Not `train()`, which would set the mode of every module of the user's network.
+        self.training = model.module.training
 
     def seen(self) -> Model:
         """The `Model` of the network as it is now, for instance after Quantus has changed a copy's weights."""
@@ -72,6 +73,6 @@ class Explainer:
         if not isinstance(model, Pixels):
             raise InterpError(f"an Explainer is asked with a {type(model).__name__}: give Quantus interp.attribution.export.Pixels(model)")
         seen = model.seen()
-        images = torch.as_tensor(np.asarray(inputs), dtype=torch.float32)
+        images = torch.from_numpy(np.array(inputs, dtype=np.float32))  # copied: torch warns of read-only arrays
         units = [Unit(seen.output, int(target)) for target in np.asarray(targets).ravel()]
         return batch(self.method(seen, images, units), (images.shape[-2], images.shape[-1]))

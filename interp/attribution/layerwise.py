@@ -17,13 +17,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interp.attribution import places
-from interp.attribution.degeneration import of_values
+from interp.attribution.degeneration import class_token_only, of_values
 from interp.attribution.scoped import undisturbed
 from interp.attribution.variants import refuse_below
 from interp.core.baseline import Baseline, baseline
 from interp.core.capture import describe, hooked, replaced, tensor_of
 from interp.core.layout import Tokens
-from interp.core.method import Degeneration, Family, Fault, Heatmap, Place, frozen
+from interp.core.method import Family, Heatmap, Place, frozen
 from interp.core.model import Model
 from interp.core.score import Scores, checked_units
 from interp.core.unit import Unit
@@ -85,7 +85,7 @@ class AlongPath(ABC):
             ) from error
         found = (found[0] if isinstance(found, tuple) else found).detach()
         values = model.maps(self.layer, found).float().sum(dim=1)[0].cpu().numpy()
-        cause = _class_token_only(self.layer) if self._only_tokens(model, found) else ()
+        cause = (class_token_only(self.layer),) if self._only_tokens(model, found) else ()
         return Heatmap(frozen(values), unit, self.title, self.layer, degenerations=(*cause, *of_values(values)))
 
     def _only_tokens(self, model: Model, found: Tensor) -> bool:
@@ -166,11 +166,3 @@ class _Probed(nn.Module):
         with hooked({self._layer: self._module}, through):
             scores: Tensor = self.scores(images)
         return scores
-
-
-def _class_token_only(layer: str) -> tuple[Degeneration, ...]:
-    sentence = (
-        f"the score reaches the class or register tokens of '{layer}' alone, so its places get nothing: "
-        "choose a layer before the last attention, such as the last block's first norm or the output of the block before"
-    )
-    return (Degeneration(Fault.CLASS_TOKEN_ONLY, "class token only", sentence),)

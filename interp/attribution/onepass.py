@@ -21,9 +21,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
-from interp.attribution.degeneration import of_values
-from interp.core.layout import Tokens, Vector
-from interp.core.method import Degeneration, Family, Fault, Heatmap, Place, frozen
+from interp.attribution import places
+from interp.attribution.degeneration import class_token_only, of_values
+from interp.core.layout import Tokens
+from interp.core.method import Degeneration, Family, Heatmap, Place, frozen
 from interp.core.model import Model
 from interp.core.score import checked_units, score_of
 from interp.core.unit import Unit
@@ -112,19 +113,11 @@ def _heatmaps(kind: type[CAM], name: str, reading: _Reading, units: Sequence[Uni
     batch: np.ndarray = kind.values(reading.activations, reading.gradient).cpu().numpy()
     maps = []
     for i, (values, unit) in enumerate(zip(batch, units, strict=True)):
-        cause = (_class_token_only(name),) if reading.class_token_only[i] and kind.needs_gradient else ()
+        cause = (class_token_only(name),) if reading.class_token_only[i] and kind.needs_gradient else ()
         seen = of_values(values)
         cancelled = None if seen else kind.cancels(reading.activations[i], reading.gradient[i])
         maps.append(Heatmap(frozen(values), unit, kind.title, name, degenerations=(*cause, *seen, *filter(None, [cancelled]))))
     return maps
-
-
-def _class_token_only(name: str) -> Degeneration:
-    sentence = (
-        f"the score reaches the class or register tokens of '{name}' alone, so its places have no gradient: "
-        "choose a layer before the last attention, such as the last block's first norm or the output of the block before"
-    )
-    return Degeneration(Fault.CLASS_TOKEN_ONLY, "class token only", sentence)
 
 
 def _forward(model: Model, images: Float[Tensor, "n c h w"], names: Sequence[str]) -> dict[str, _Reading]:
@@ -137,7 +130,8 @@ def _differentiated(
     model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit], names: Sequence[str], title: str
 ) -> dict[str, _Reading]:
     for unit in dict.fromkeys(units):
-        _refuse_later(model, unit, names, title)
+        for name in names:
+            places.check(model, unit, name, title)
     deep = list(dict.fromkeys(unit.layer for unit in units))
     # Parameters and images need no gradient, so that the graph begins at the earliest of the layers, not at the image.
     outputs = _captured(model, [*names, *deep], images, gradients=True)
@@ -190,20 +184,8 @@ def _layers(model: Model, layers: Sequence[str]) -> list[str]:
         raise InterpError(f"`layers` is {layers!r}: give a sequence of layer names, at least one")
     names = list(dict.fromkeys(layers))
     for name in names:
-        layer = model.layer(name)
-        _ = layer.map_shape
-        if isinstance(layer.layout, Vector):
-            raise Unsupported(f"layer '{name}' ({layer.kind}) gives a vector, which has no places: {_before(model, name)}")
+        places.placed(model, name)
     return names
-
-
-def _refuse_later(model: Model, unit: Unit, names: Sequence[str], title: str) -> None:
-    order = {layer.name: i for i, layer in enumerate(model.layers)}
-    for name in names:
-        if name == unit.layer:
-            raise Unsupported(f"no {title} of '{unit}' at '{name}', the unit's own layer: {_before(model, unit.layer)}")
-        if order[name] > order[unit.layer]:
-            raise Unsupported(f"no {title} of '{unit}' at '{name}', which fires after the unit's layer: {_before(model, unit.layer)}")
 
 
 def _refuse_apart(model: Model, units: Sequence[Unit], asked: dict[str, Tensor], deep: dict[str, Tensor], title: str) -> None:
@@ -220,7 +202,7 @@ def _refuse_apart(model: Model, units: Sequence[Unit], asked: dict[str, Tensor],
 
 
 def _apart(model: Model, unit: Unit, name: str, title: str) -> Unsupported:
-    return Unsupported(f"no {title} of '{unit}' at '{name}', on which the unit does not depend: {_before(model, unit.layer)}")
+    return Unsupported(f"no {title} of '{unit}' at '{name}', on which the unit does not depend: {places.before(model, unit.layer)}")
 
 
 def _ancestors(output: Tensor) -> set[tuple[Any, int]]:
@@ -237,13 +219,3 @@ def _ancestors(output: Tensor) -> set[tuple[Any, int]]:
                 nodes.add(node)
                 left.append(node)
     return edges
-
-
-def _before(model: Model, name: str) -> str:
-    """The nearest valid choices: layers with places that fire before ``name``."""
-    fired = model.layers[: model.layers.index(model.layer(name))]
-    placed = [layer for layer in fired if layer.layout is not None and not isinstance(layer.layout, Vector)]
-    earlier = [f"'{layer.name}'" for layer in placed if layer.map_shape[1:] != (1, 1)]
-    if not earlier:
-        return "no layer before it has places"
-    return "choose an earlier layer, such as " + " or ".join(earlier[:-3:-1])

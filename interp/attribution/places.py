@@ -8,15 +8,20 @@ from interp.core.unit import Unit
 from interp.errors import Unsupported
 
 
-def check(model: Model, unit: Unit, name: str, title: str) -> None:
-    """Raise UnknownName where there is no such layer, Unsupported where it has no places or does not fire before the unit's."""
+def placed(model: Model, name: str) -> None:
+    """Raise UnknownName where there is no such layer, Unsupported where it has no places."""
     layer = model.layer(name)
     _ = layer.map_shape
     if isinstance(layer.layout, Vector):
         raise Unsupported(f"layer '{name}' ({layer.kind}) gives a vector, which has no places: {before(model, name)}")
+
+
+def check(model: Model, unit: Unit, name: str, title: str) -> None:
+    """Raise UnknownName where there is no such layer, Unsupported where it has no places or does not fire before the unit's."""
+    placed(model, name)
     if name == unit.layer:
         raise Unsupported(f"no {title} of '{unit}' at '{name}', the unit's own layer: {before(model, unit.layer)}")
-    if model.layers.index(layer) > model.layers.index(model.layer(unit.layer)):
+    if model.layers.index(model.layer(name)) > model.layers.index(model.layer(unit.layer)):
         raise Unsupported(f"no {title} of '{unit}' at '{name}', which fires after the unit's layer: {before(model, unit.layer)}")
 
 

@@ -13,12 +13,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.attribution.degeneration import of_values
-from interp.attribution.draws import content
 from interp.attribution.variants import blend, refuse_below
 from interp.core.baseline import Baseline, baseline
 from interp.core.method import Family, Heatmap, Place, frozen
 from interp.core.model import Model
-from interp.core.rng import generator
+from interp.core.rng import content, generator
 from interp.core.score import checked_units, evaluate
 from interp.core.unit import Unit
 from interp.errors import InterpError

@@ -12,12 +12,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.attribution import completeness, distribution
-from interp.attribution.draws import content
 from interp.attribution.pixelwise import Explained, Pixelwise
 from interp.attribution.scoped import drawing
 from interp.attribution.variants import refuse_below
 from interp.core.baseline import Baseline
 from interp.core.model import Model
+from interp.core.rng import content
 from interp.core.score import Scores, evaluate
 from interp.core.unit import Unit
 

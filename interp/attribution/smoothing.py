@@ -13,13 +13,12 @@ from torch import Tensor
 
 from interp.attribution.channels import reduced
 from interp.attribution.degeneration import of_values
-from interp.attribution.draws import content
 from interp.attribution.gradients import Saliency
 from interp.attribution.pixelwise import Pixelwise
 from interp.attribution.variants import refuse_below
 from interp.core.method import Degeneration, Family, Fault, Heatmap, Method, Place, frozen
 from interp.core.model import Model
-from interp.core.rng import generator
+from interp.core.rng import content, generator
 from interp.core.score import checked_units
 from interp.core.unit import Unit
 from interp.errors import InterpError

@@ -19,11 +19,12 @@ from skimage.segmentation import slic
 from torch import Tensor
 
 from interp.attribution.degeneration import of_values
-from interp.attribution.draws import content, isolated
+from interp.attribution.draws import isolated
 from interp.attribution.variants import blend, refuse_below, scores_of
 from interp.core.baseline import Baseline, baseline
 from interp.core.method import Family, Heatmap, Place, frozen
 from interp.core.model import Model
+from interp.core.rng import content
 from interp.core.score import checked_units, evaluate
 from interp.core.unit import Unit
 from interp.errors import InterpError

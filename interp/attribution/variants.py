@@ -17,7 +17,7 @@ Variants = Callable[[int, int], Tensor]
 """From ``start`` and ``stop`` to those variants of the image, (stop - start, c, h, w)."""
 
 
-def scores_of(model: Model, unit: Unit, count: int, batch_size: int, variants: Variants) -> Float[np.ndarray, n]:
+def scores_of(model: Model, unit: Unit, count: int, batch_size: int, variants: Variants) -> Float[np.ndarray, " n"]:
     """The score of ``unit`` for each of ``count`` variants (float64), of which at most ``batch_size`` exist at a time.
 
     Raises InterpError where a score is not finite.

@@ -14,6 +14,7 @@ from interp.attribution.onepass import CAM
 from interp.comparisons.contenders import Contender
 from interp.core.method import Heatmap
 from interp.core.model import Model
+from interp.core.score import evaluate
 from interp.core.unit import Unit
 from interp.errors import Unsupported
 
@@ -41,8 +42,9 @@ def attribute(
     """Every contender's map of every image, ``chunk`` images at a time.
 
     A contender that the network refuses is left out and listed, unless the user named it: then its error is raised, before
-    the work that is longer. Raises whatever the methods raise for other reasons.
+    the work that is longer. Raises InterpError where a unit's score is not finite, and what the methods raise for other reasons.
     """
+    evaluate(model, images, units, chunk)  # refuses scores that are not finite, of which every map would be NaN
     maps: Maps = {}
     refused: list[tuple[Contender, str]] = []
     seconds: dict[Contender, float] = {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from interp.attribution.registry import CONTROLS
@@ -57,6 +58,13 @@ def contenders(choices: Sequence[Choice[Method]], layers: Sequence[str], limits:
             method = choice.make(layer=layer, seed=limits.seed, batch_size=limits.batch_size)
             found[Contender(method, layer, named)] = None
     return list(found)
+
+
+def names(contenders: Iterable[Contender]) -> dict[Contender, str]:
+    """The title of each, with its layer where several share a title."""
+    known = list(contenders)
+    titles = Counter(c.title for c in known)
+    return {c: c.title if titles[c.title] == 1 else c.label for c in known}
 
 
 def controls(limits: Limits) -> list[Contender]:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.comparisons.attributed import Maps, Step
-from interp.comparisons.contenders import Contender
+from interp.comparisons.contenders import Contender, names
 from interp.comparisons.depth_curves import Line
 from interp.core.method import Heatmap
 from interp.core.model import Model
@@ -43,7 +43,8 @@ class Sanity:
 
     def lines(self, measure: Similarity, seed: int = 0) -> dict[str, Line]:
         """By contender: mean likeness with bootstrap intervals over images, from the trained network (1) on."""
-        return {contender.title: _line(rows, seed) for contender, rows in self.alike[measure].items()}
+        called = names(self.alike[measure])
+        return {called[contender]: _line(rows, seed) for contender, rows in self.alike[measure].items()}
 
 
 def randomized(

@@ -32,9 +32,9 @@ class Judge:
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """Values per image for each (metric, contender); NaN where a metric is not defined. ``left_out``: metrics that could not be taken, and why."""
+    """Values per image for each (metric, contender); NaN where not defined. ``left_out``: metrics that could not be taken, and why."""
 
-    values: Mapping[Judge, Mapping[Contender, Float[np.ndarray, "n"]]]
+    values: Mapping[Judge, Mapping[Contender, Float[np.ndarray, " n"]]]
     left_out: tuple[tuple[Judge, str], ...]
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from interp.core.model import Model
 
@@ -39,8 +39,16 @@ def baseline(model: Model, images: Float[Tensor, "n c h w"], kind: Baseline) -> 
 
 
 def blurred(images: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "n c h w"]:
-    """Gaussian blur of standard deviation ``sigma`` pixels, reflected at the borders."""
-    rows, cols = images.shape[-2:]
-    # The reflection cannot be wider than the image.
-    reach = [max(1, min(round(3 * sigma), side - 1)) for side in (cols, rows)]
-    return gaussian_blur(images, [2 * r + 1 for r in reach], [sigma, sigma])
+    """Gaussian blur of standard deviation ``sigma`` pixels, cut at three of them, reflected at the borders.
+
+    Rows and columns one after the other: torchvision's blur runs the whole square kernel, forty times the work at this width.
+    """
+    for axis in (2, 3):
+        # The reflection cannot be wider than the image.
+        reach = max(1, min(round(3 * sigma), images.shape[axis] - 1)) if images.shape[axis] > 1 else 0
+        places = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+        weights = torch.exp(-0.5 * (places / sigma) ** 2)
+        kernel = (weights / weights.sum()).view((1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1)).expand(images.shape[1], 1, -1, -1)
+        padded = F.pad(images, (0, 0, reach, reach) if axis == 2 else (reach, reach, 0, 0), mode="reflect")
+        images = F.conv2d(padded, kernel, groups=images.shape[1])
+    return images

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
@@ -35,8 +36,8 @@ def choice(text: str, kinds: Mapping[str, type[T]], what: str) -> Choice[T]:
     """``name`` or ``name:option=value,option=value`` as a `Choice` among ``kinds``; ``what`` names them in messages ("method").
 
     Values are numbers, members of an option's enumeration, ``none``, ``true``, ``false``, the name of another kind, or several
-    of those with ``+`` between them. Raises
-    UnknownName for a name or option that does not exist, InterpError for a value that does not fit.
+    of those with ``+`` between them. Raises UnknownName for a name or option that does not exist, InterpError for a value that
+    does not fit or is given twice.
     """
     name, _, rest = text.strip().partition(":")
     if name not in kinds:
@@ -52,6 +53,8 @@ def choice(text: str, kinds: Mapping[str, type[T]], what: str) -> Choice[T]:
             raise UnknownName(f"the {what} '{name}' has no option '{option}': {hint}")
         if not equals or not value:
             raise InterpError(f"the option '{option}' of the {what} '{name}' has no value: write {name}:{option}=VALUE")
+        if option in options:
+            raise InterpError(f"the option '{option}' of the {what} '{name}' is given twice: write it once")
         options[option] = _value(value, hints[option], kinds, f"the {what} '{name}'", option)
     return Choice(kind, tuple(options.items()))
 
@@ -67,6 +70,13 @@ def titled(item: Any) -> str:
     return f"{item.title} ({', '.join(said)})" if said else str(item.title)
 
 
+def refuse_same(titles: Iterable[str], what: str) -> None:
+    """Raise InterpError where two share a title, under which one would hide the other in tables and files."""
+    title, count = next(iter(Counter(titles).most_common(1)), ("", 0))
+    if count > 1:
+        raise InterpError(f"{count} {what}s are called '{title}': they differ in seed or batch size only, so give one of them")
+
+
 def _fields(kind: type) -> tuple[Any, ...]:
     return tuple(field for field in fields(kind) if field.init)
 
@@ -76,7 +86,9 @@ def _shown(value: Any) -> str:
         return str(value.value)
     if isinstance(value, tuple):
         return "+".join(map(_shown, value))
-    return str(value.title) if hasattr(value, "title") and not isinstance(value, str) else str(value)
+    if is_dataclass(value):
+        return str(getattr(value, "title", type(value).__name__.lower()))
+    return str(value)
 
 
 def _value(text: str, hint: Any, kinds: Mapping[str, type[Any]], owner: str, option: str) -> Any:
@@ -91,8 +103,10 @@ def _value(text: str, hint: Any, kinds: Mapping[str, type[Any]], owner: str, opt
             raise InterpError(f"{owner} has no {option} '{text}': {nearest(text, members) or 'there are ' + ', '.join(members)}")
     if type(None) in allowed and text.lower() == "none":
         return None
-    if bool in allowed and text.lower() in ("true", "false"):
-        return text.lower() == "true"
+    if bool in allowed:
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise InterpError(f"the {option} of {owner} is '{text}': give true or false")
     for number in (int, float):
         if number in allowed:
             try:
@@ -102,7 +116,8 @@ def _value(text: str, hint: Any, kinds: Mapping[str, type[Any]], owner: str, opt
             if math.isfinite(value):
                 return value
     if int in allowed or float in allowed:
-        raise InterpError(f"the {option} of {owner} is '{text}': give {'a number' if float in allowed else 'a whole number'}")
+        wanted = ("a number" if float in allowed else "a whole number") + (" or none" if type(None) in allowed else "")
+        raise InterpError(f"the {option} of {owner} is '{text}': give {wanted}")
     if str in allowed:
         return text
     parts = {kind.__name__.lower(): kind for kind in allowed if isinstance(kind, type) and is_dataclass(kind)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 
 def generator(seed: int, *names: object) -> torch.Generator:
@@ -15,3 +17,9 @@ def generator(seed: int, *names: object) -> torch.Generator:
     key = "\x1f".join([str(seed), *map(str, names)]).encode()
     value = int.from_bytes(hashlib.sha256(key).digest()[:8], "big") >> 1
     return torch.Generator(device="cpu").manual_seed(value)
+
+
+def content(image: Float[Tensor, "c h w"]) -> str:
+    """A digest of an image's values and shape: the name under which draws for it are made, so that they do not depend on its company."""
+    values = image.detach().to("cpu", torch.float32).contiguous()
+    return hashlib.sha256(f"{tuple(values.shape)}".encode() + values.numpy().tobytes()).hexdigest()

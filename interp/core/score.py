@@ -31,7 +31,7 @@ class Scores(nn.Module):
         self.units = tuple(dict.fromkeys(model.unit(unit) for unit in units))
         self._layers = list(dict.fromkeys(unit.layer for unit in self.units))
 
-    def columns(self, units: Sequence[Unit]) -> Int[Tensor, n]:
+    def columns(self, units: Sequence[Unit]) -> Int[Tensor, " n"]:
         """The column of each image's unit, as Captum's ``target``."""
         return torch.tensor([self.units.index(unit) for unit in units], device=self._model.device)
 
@@ -58,7 +58,7 @@ def score_of(maps: Float[Tensor, "c rows cols"], unit: Unit) -> Float[Tensor, ""
     return _scores_of(maps[None], unit)[0]
 
 
-def _scores_of(maps: Float[Tensor, "n c rows cols"], unit: Unit) -> Float[Tensor, n]:
+def _scores_of(maps: Float[Tensor, "n c rows cols"], unit: Unit) -> Float[Tensor, " n"]:
     channel = maps[:, unit.channel]
     if unit.at is None:
         return channel.mean(dim=(1, 2))
@@ -71,7 +71,7 @@ def _scores_of(maps: Float[Tensor, "n c rows cols"], unit: Unit) -> Float[Tensor
 @torch.no_grad()
 def evaluate(
     model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit], batch_size: int = 32, *, softmax: bool = False
-) -> Float[Tensor, n]:
+) -> Float[Tensor, " n"]:
     """The score of one unit per image, ``batch_size`` images at a time, on the CPU in float32; no graph.
 
     With ``softmax`` the probability of the class, for which each unit must be one of the last layer without a place. Raises
@@ -92,7 +92,7 @@ def evaluate(
         else:
             scores = Scores(model, wanted)
             parts.append(scores(batch).float()[torch.arange(len(wanted)), scores.columns(wanted)].cpu())
-    found = torch.cat(parts)
+    found = torch.cat(parts) if parts else torch.zeros(0)
     if not bool(torch.isfinite(found).all()):
         index = int((~torch.isfinite(found)).nonzero()[0])
         raise InterpError(f"the score of '{units[index]}' is {float(found[index])}, not a finite number: check the weights and the images")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import rankdata  # type: ignore[import-untyped]
+from scipy.stats import rankdata
 
 from interp.errors import InterpError
 
@@ -90,7 +90,7 @@ def agreement_matrix(maps: Sequence[Sequence[Map]], kind: Similarity = Similarit
     return mean_defined(found)
 
 
-def mean_defined(values: Float[np.ndarray, n * rest]) -> Float[np.ndarray, "*rest"]:
+def mean_defined(values: Float[np.ndarray, "n *rest"]) -> Float[np.ndarray, "*rest"]:
     """The mean over the first axis of what is not NaN; NaN where nothing is left."""
     defined = np.isfinite(values)
     count = defined.sum(axis=0)
@@ -111,7 +111,7 @@ def _varies(values: Map) -> bool:
     return values.size > 0 and bool(np.isfinite(values).all()) and bool((values != values.flat[0]).any())
 
 
-def _ranks(values: Map) -> Float[np.ndarray, places] | None:
+def _ranks(values: Map) -> Float[np.ndarray, " places"] | None:
     """Centred ranks of length 1: their product is the correlation."""
     if not _varies(values):
         return None
@@ -121,11 +121,11 @@ def _ranks(values: Map) -> Float[np.ndarray, places] | None:
     return unit
 
 
-def _absolute_ranks(values: Map) -> Float[np.ndarray, places] | None:
+def _absolute_ranks(values: Map) -> Float[np.ndarray, " places"] | None:
     return _ranks(np.abs(values))
 
 
-def _correlation(first: Float[np.ndarray, places], second: Float[np.ndarray, places]) -> float:
+def _correlation(first: Float[np.ndarray, " places"], second: Float[np.ndarray, " places"]) -> float:
     return float(np.clip(first @ second, -1, 1))
 
 

@@ -17,7 +17,7 @@ from interp.metrics.evidence import Better, Evidence
 Maps = Float[np.ndarray, "n h w"]
 
 
-def sparseness(maps: Maps) -> Float[np.ndarray, n]:
+def sparseness(maps: Maps) -> Float[np.ndarray, " n"]:
     """Gini index of the magnitudes (Hurley & Rickard 2009; Chalasani et al. 2020): 0 for a constant, 1 - 1/(h w) for one pixel."""
     found = np.full(len(maps), np.nan)
     for i, share in _shares(maps):
@@ -26,7 +26,7 @@ def sparseness(maps: Maps) -> Float[np.ndarray, n]:
     return found
 
 
-def complexity(maps: Maps) -> Float[np.ndarray, n]:
+def complexity(maps: Maps) -> Float[np.ndarray, " n"]:
     """Entropy in nats of |a| / sum |a| (Bhatt et al. 2020, eq. 5): 0 for one pixel, ln(h w) for a constant."""
     found = np.full(len(maps), np.nan)
     for i, share in _shares(maps):
@@ -46,7 +46,7 @@ class Sparseness:
     least_images: ClassVar[int] = 1
     source: ClassVar[str] = "Chalasani et al. 2020"
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return sparseness(evidence.resized())
 
 
@@ -61,11 +61,11 @@ class Complexity:
     least_images: ClassVar[int] = 1
     source: ClassVar[str] = "Bhatt et al. 2020"
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return complexity(evidence.resized())
 
 
-def _shares(maps: Maps) -> Iterator[tuple[int, Float[np.ndarray, places]]]:
+def _shares(maps: Maps) -> Iterator[tuple[int, Float[np.ndarray, " places"]]]:
     """(index, |a| / sum |a|) of each map for which that is defined."""
     for i, values in enumerate(maps):
         size = np.abs(values.astype(np.float64)).ravel()

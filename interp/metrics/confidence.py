@@ -31,7 +31,7 @@ def masked_scores(
     maps: Float[np.ndarray, "n h w"],
     baselines: Float[Tensor, "n c h w"],
     batch_size: int = 8,
-) -> tuple[Float[np.ndarray, n], Float[np.ndarray, n]]:
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """The score of each image, and of the image seen through its map: ``baseline + shown(map) * (image - baseline)``."""
 
     def variants() -> Iterator[tuple[int, Tensor]]:
@@ -44,7 +44,7 @@ def masked_scores(
     return found[:, 0], found[:, 1]
 
 
-def drop(whole: Float[np.ndarray, n], masked: Float[np.ndarray, n]) -> Float[np.ndarray, n]:
+def drop(whole: Float[np.ndarray, " n"], masked: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """max(0, y - o) / y, with y the score of the whole image and o that of the masked one; NaN where y is not positive.
 
     A ratio: where y is small, a small change of the score is a large drop.
@@ -74,7 +74,7 @@ class AverageDrop:
     baseline: Baseline = Baseline.BLACK
     batch_size: int = 8
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return where_finite(evidence, lambda usable: drop(*_scores(usable, self.output, self.baseline, self.batch_size)))
 
 
@@ -96,14 +96,14 @@ class AverageIncrease:
     baseline: Baseline = Baseline.BLACK
     batch_size: int = 8
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return where_finite(evidence, self._increased)
 
-    def _increased(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def _increased(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         whole, masked = _scores(evidence, self.output, self.baseline, self.batch_size)
         return (masked > whole).astype(np.float64)
 
 
-def _scores(evidence: Evidence, output: Output, kind: Baseline, batch_size: int) -> tuple[Float[np.ndarray, n], Float[np.ndarray, n]]:
+def _scores(evidence: Evidence, output: Output, kind: Baseline, batch_size: int) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     baselines = baseline(evidence.model, evidence.images, kind)
     return masked_scores(scorer(evidence, output), evidence.images, evidence.resized(), baselines, batch_size)

@@ -77,14 +77,14 @@ def insertion_curve(
     return deletion_curve(score, baselines, maps, images, n_steps=n_steps, batch_size=batch_size, seed=seed)
 
 
-def area(curves: Float[np.ndarray, "n points"]) -> Float[np.ndarray, n]:
+def area(curves: Float[np.ndarray, "n points"]) -> Float[np.ndarray, " n"]:
     """Trapezoid rule, divided by the number of intervals: a constant curve's area is its value."""
     areas: np.ndarray = np.trapezoid(curves, axis=1) / (curves.shape[1] - 1)
     return areas
 
 
 def relative(
-    curves: Float[np.ndarray, "n points"], at_image: Float[np.ndarray, n], at_baseline: Float[np.ndarray, n]
+    curves: Float[np.ndarray, "n points"], at_image: Float[np.ndarray, " n"], at_baseline: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, "n points"]:
     """The curves with the baseline's score at 0 and the image's at 1; a row of NaN where the image scores no higher."""
     height = at_image - at_baseline
@@ -131,7 +131,7 @@ class Deletion(_Options):
     least_images: ClassVar[int] = 1
     source: ClassVar[str] = _SOURCE
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return where_finite(evidence, lambda usable: area(self.curve(usable)))
 
     def curve(self, evidence: Evidence) -> Float[np.ndarray, "n points"]:
@@ -157,7 +157,7 @@ class Insertion(_Options):
 
     baseline: Baseline = Baseline.BLUR
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return where_finite(evidence, lambda usable: area(self.curve(usable)))
 
     def curve(self, evidence: Evidence) -> Float[np.ndarray, "n points"]:
@@ -166,7 +166,7 @@ class Insertion(_Options):
         return found if self.span is Span.SCORE else relative(found, found[:, -1], found[:, 0])
 
 
-def _ranks(order: Int[np.ndarray, places]) -> Int[Tensor, places]:
+def _ranks(order: Int[np.ndarray, " places"]) -> Int[Tensor, " places"]:
     """At which step each place is reached: the inverse of the order."""
     ranks = np.empty_like(order)
     ranks[order] = np.arange(len(order))

@@ -66,6 +66,6 @@ class Metric(Protocol):
     least_images: ClassVar[int]
     source: ClassVar[str]
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         """One value per image; NaN where the metric is not defined for it (as the class says when)."""
         ...

@@ -46,7 +46,7 @@ class GridPointingGame:
     least_images: ClassVar[int] = CELLS
     source: ClassVar[str] = "Böhle et al. 2021"
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         for unit in evidence.units:
             if unit.at is not None:
                 raise Unsupported(f"'{unit}' has a place, which means nothing in a grid of images: choose '{unit.layer}:{unit.channel}'")
@@ -59,7 +59,7 @@ class GridPointingGame:
         return np.array([found[i] for i in range(len(evidence.images))])
 
 
-def _shares(evidence: Evidence, members: Sequence[int], asked: Sequence[int]) -> Float[np.ndarray, asked]:
+def _shares(evidence: Evidence, members: Sequence[int], asked: Sequence[int]) -> Float[np.ndarray, " asked"]:
     """The share of positive attribution in each of the ``asked`` cells of a grid, for the unit of that cell."""
     grid = _accepted(evidence.model, montage(evidence.images[list(members)]))
     units = [evidence.units[members[cell]] for cell in asked]

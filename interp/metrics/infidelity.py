@@ -14,10 +14,10 @@ from torch import Tensor
 
 from interp.core.baseline import Baseline, baseline
 from interp.core.model import Model
-from interp.core.rng import generator
+from interp.core.rng import content, generator
 from interp.errors import InterpError
 from interp.metrics.evidence import Better, Evidence
-from interp.metrics.scoring import Output, Score, content, scorer, scores_of, where_finite
+from interp.metrics.scoring import Output, Score, scorer, scores_of, where_finite
 
 
 class Scaling(StrEnum):
@@ -117,7 +117,7 @@ def responses(
 
 def infidelity(
     predicted: Float[np.ndarray, "n samples"], happened: Float[np.ndarray, "n samples"], scaling: Scaling = Scaling.OPTIMAL
-) -> Float[np.ndarray, n]:
+) -> Float[np.ndarray, " n"]:
     """The mean squared difference of what a map predicts and what happens, in squared units of the score (``SHARE``: no unit).
 
     beta* = E[predicted * happened] / E[predicted^2] (the paper's section 2.1); where all predictions are 0, so is every multiple, and the
@@ -158,10 +158,10 @@ class Infidelity:
     batch_size: int = 8
     seed: int = 0
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return where_finite(evidence, self._measured)
 
-    def _measured(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def _measured(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         predicted, happened = responses(
             scorer(evidence, self.output),
             evidence.images,

@@ -14,8 +14,8 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.ndimage import distance_transform_edt  # type: ignore[import-untyped]
-from scipy.stats import rankdata  # type: ignore[import-untyped]
+from scipy.ndimage import distance_transform_edt
+from scipy.stats import rankdata
 
 from interp.errors import InterpError
 from interp.metrics.evidence import Better, Evidence
@@ -24,7 +24,7 @@ Maps = Float[np.ndarray, "n h w"]
 Masks = Bool[np.ndarray, "n h w"]
 
 
-def pointing_game(maps: Maps, masks: Masks, tolerance: float | int = 0) -> Float[np.ndarray, n]:
+def pointing_game(maps: Maps, masks: Masks, tolerance: float | int = 0) -> Float[np.ndarray, " n"]:
     """1 where the map's maximum lies in the mask or at most ``tolerance`` pixels (Euclidean) from it, else 0; in [0, 1].
 
     Of several equal maxima, the share that hits. Zhang et al. 2018 allow 15 px on photographs of about 500 px; 0 here, as
@@ -39,7 +39,7 @@ def pointing_game(maps: Maps, masks: Masks, tolerance: float | int = 0) -> Float
     return found
 
 
-def relevance_mass(maps: Maps, masks: Masks) -> Float[np.ndarray, n]:
+def relevance_mass(maps: Maps, masks: Masks) -> Float[np.ndarray, " n"]:
     """Positive attribution inside the mask / all positive attribution; in [0, 1]. Arras et al. 2022 (2003.07258), eq. 1.
 
     NaN also where no value is positive.
@@ -54,7 +54,7 @@ def relevance_mass(maps: Maps, masks: Masks) -> Float[np.ndarray, n]:
     return found
 
 
-def relevance_rank(maps: Maps, masks: Masks) -> Float[np.ndarray, n]:
+def relevance_rank(maps: Maps, masks: Masks) -> Float[np.ndarray, " n"]:
     """Share of the K highest places that lie in the mask, K the mask's size; in [0, 1]. Arras et al. 2022 (2003.07258), eq. 2."""
     found = np.full(len(maps), np.nan)
     for i in _defined(maps, masks):
@@ -68,7 +68,7 @@ def relevance_rank(maps: Maps, masks: Masks) -> Float[np.ndarray, n]:
     return found
 
 
-def mask_auc(maps: Maps, masks: Masks) -> Float[np.ndarray, n]:
+def mask_auc(maps: Maps, masks: Masks) -> Float[np.ndarray, " n"]:
     """Area under the ROC curve of telling the mask's pixels by the map: the chance that a pixel inside exceeds one outside; in [0, 1].
 
     Equal values count half (Mann-Whitney). NaN also where the mask covers the whole image. A map that says nothing scores 0.5.
@@ -96,7 +96,7 @@ class PointingGame:
 
     tolerance: float | int = 0
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return pointing_game(evidence.resized(), masks_of(evidence, self.name), self.tolerance)
 
 
@@ -111,7 +111,7 @@ class RelevanceMass:
     least_images: ClassVar[int] = 1
     source: ClassVar[str] = "Arras et al. 2022"
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return relevance_mass(evidence.resized(), masks_of(evidence, self.name))
 
 
@@ -126,7 +126,7 @@ class RelevanceRank:
     least_images: ClassVar[int] = 1
     source: ClassVar[str] = "Arras et al. 2022"
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return relevance_rank(evidence.resized(), masks_of(evidence, self.name))
 
 
@@ -141,7 +141,7 @@ class MaskAUC:
     least_images: ClassVar[int] = 1
     source: ClassVar[str] = "Fawcett 2006"
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return mask_auc(evidence.resized(), masks_of(evidence, self.name))
 
 

@@ -19,7 +19,7 @@ from interp.errors import InterpError
 _DIGITS = 20
 
 
-def removal_order(values: Float[np.ndarray, "rows cols"], seed: int = 0) -> Int[np.ndarray, places]:
+def removal_order(values: Float[np.ndarray, "rows cols"], seed: int = 0) -> Int[np.ndarray, " places"]:
     """Flat (row-major) indices of all places, from the highest to the lowest signed value.
 
     Values that agree to about six digits are tied, and tied places follow a permutation that depends on ``seed`` and the
@@ -34,7 +34,7 @@ def removal_order(values: Float[np.ndarray, "rows cols"], seed: int = 0) -> Int[
     return order
 
 
-def removed_counts(places: int, shares: Float[np.ndarray, steps]) -> Int[np.ndarray, steps]:
+def removed_counts(places: int, shares: Float[np.ndarray, " steps"]) -> Int[np.ndarray, " steps"]:
     """How many of ``places`` a share in [0, 1] of them is, rounded to the nearest."""
     counts: np.ndarray = np.rint(places * shares).astype(np.int64)
     return counts

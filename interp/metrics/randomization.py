@@ -7,7 +7,6 @@ its similarity is 1 and its complexity does not rise.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -20,7 +19,7 @@ from torch import Tensor
 from interp.core.method import Heatmap, frozen
 from interp.core.model import Model
 from interp.core.randomize import Redraw
-from interp.core.rng import generator
+from interp.core.rng import content, generator
 from interp.core.unit import Unit
 from interp.errors import InterpError
 from interp.metrics.agreement import Similarity, mean_defined
@@ -53,7 +52,7 @@ class Randomization:
     redraw: Redraw = Redraw.RESET
     seed: int = 0
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         e, s = evidence, self
         steps = cascade(e.method, e.model, e.images, e.units, order=s.order, n_steps=s.n_steps, redraw=s.redraw, seed=s.seed)
         return mean_defined(likeness(evidence.heatmaps, steps, self.similarity))
@@ -83,7 +82,7 @@ class SmoothRandomization:
     redraw: Redraw = Redraw.RESET
     seed: int = 0
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         def ask(model: Model, images: Tensor, units: Sequence[Unit]) -> list[Heatmap]:
             return averaged(evidence.method, model, images, units, self.n_samples, self.noise, self.seed)
 
@@ -113,7 +112,7 @@ class EfficientRandomization:
     redraw: Redraw = Redraw.RESET
     seed: int = 0
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         (step,) = cascade(evidence.method, evidence.model, evidence.images, evidence.units, n_steps=1, redraw=self.redraw, seed=self.seed)
         # A layer's few places would each have a bin of their own.
         size = (int(evidence.images.shape[-2]), int(evidence.images.shape[-1]))
@@ -151,11 +150,11 @@ def averaged(
     """
     if n_samples < 1 or not noise >= 0:
         raise InterpError(f"`n_samples` is {n_samples} and `noise` {noise}: give at least 1 sample, and noise of 0 or more")
-    contents = [hashlib.sha256(image.detach().cpu().float().numpy().tobytes()).hexdigest() for image in images]
+    names = [content(image) for image in images]
     spans = images.amax(dim=(1, 2, 3), keepdim=True) - images.amin(dim=(1, 2, 3), keepdim=True)
     total: list[np.ndarray] = []
     for sample in range(n_samples):
-        drawn = torch.stack([torch.randn(images.shape[1:], generator=generator(seed, "smprt", sample, content)) for content in contents])
+        drawn = torch.stack([torch.randn(images.shape[1:], generator=generator(seed, "smprt", sample, name)) for name in names])
         noisy = images + (noise * drawn).clamp(-0.5, 0.5).to(images) * spans
         heatmaps = method(model, noisy, units)
         values = [heatmap.values.astype(np.float64) for heatmap in heatmaps]

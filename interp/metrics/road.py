@@ -15,15 +15,15 @@ from typing import ClassVar
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from scipy.sparse import coo_array  # type: ignore[import-untyped]
-from scipy.sparse.linalg import splu  # type: ignore[import-untyped]
+from scipy.sparse import coo_array
+from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from interp.core.rng import generator
+from interp.core.rng import content, generator
 from interp.errors import InterpError
 from interp.metrics.evidence import Better, Evidence
 from interp.metrics.ordering import removal_order, removed_counts
-from interp.metrics.scoring import Output, Score, content, scorer, scores_of, where_finite
+from interp.metrics.scoring import Output, Score, scorer, scores_of, where_finite
 
 _SOURCE = "Rong et al. 2022"
 
@@ -128,10 +128,10 @@ class Road(_Options):
     least_images: ClassVar[int] = 1
     source: ClassVar[str] = _SOURCE
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return where_finite(evidence, self._combined)
 
-    def _combined(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def _combined(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         lerf, morf = self.curve(evidence, First.LEAST), self.curve(evidence, First.MOST)
         halves: np.ndarray = (lerf - morf).mean(axis=1) / 2
         return halves
@@ -148,7 +148,7 @@ class RoadMoRF(_Options):
     least_images: ClassVar[int] = 1
     source: ClassVar[str] = _SOURCE
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return where_finite(evidence, lambda usable: self.curve(usable, First.MOST).mean(axis=1))
 
 
@@ -163,7 +163,7 @@ class RoadLeRF(_Options):
     least_images: ClassVar[int] = 1
     source: ClassVar[str] = _SOURCE
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return where_finite(evidence, lambda usable: self.curve(usable, First.LEAST).mean(axis=1))
 
 

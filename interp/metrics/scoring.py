@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -41,7 +40,7 @@ def scorer(evidence: Evidence, output: Output) -> Score:
     is asked of no class, InterpError where a score is not finite."""
     model, units = evidence.model, evidence.units
 
-    def score(images: Tensor, samples: Sequence[int]) -> Float[np.ndarray, n]:
+    def score(images: Tensor, samples: Sequence[int]) -> Float[np.ndarray, " n"]:
         wanted = [units[i] for i in samples]
         probability = [output.is_probability(model, unit) for unit in wanted]
         found = np.empty(len(wanted))
@@ -54,7 +53,7 @@ def scorer(evidence: Evidence, output: Output) -> Score:
     return score
 
 
-def scores_of(score: Score, variants: Iterable[tuple[int, Float[Tensor, "c h w"]]], batch_size: int) -> Float[np.ndarray, n]:
+def scores_of(score: Score, variants: Iterable[tuple[int, Float[Tensor, "c h w"]]], batch_size: int) -> Float[np.ndarray, " n"]:
     """``score`` of every (sample index, image): the variants are made as they are needed and ``batch_size`` of them live at once.
 
     Raises InterpError where ``batch_size`` is below 1.
@@ -67,7 +66,7 @@ def scores_of(score: Score, variants: Iterable[tuple[int, Float[Tensor, "c h w"]
     return np.concatenate(parts).astype(np.float64)
 
 
-def where_finite(evidence: Evidence, measure: Callable[[Evidence], Float[np.ndarray, n]]) -> Float[np.ndarray, n]:
+def where_finite(evidence: Evidence, measure: Callable[[Evidence], Float[np.ndarray, " n"]]) -> Float[np.ndarray, " n"]:
     """``measure`` of the samples whose map is finite; NaN for the others, which the network is never asked about."""
     usable = np.array([bool(np.isfinite(heatmap.values).all()) for heatmap in evidence.heatmaps])
     if usable.all():
@@ -85,8 +84,3 @@ def where_finite(evidence: Evidence, measure: Callable[[Evidence], Float[np.ndar
     )
     values[usable] = measure(part)
     return values
-
-
-def content(image: Float[Tensor, "c h w"]) -> str:
-    """A name for what an image shows: equal for equal pixels in float32, whatever stands beside it in the batch."""
-    return hashlib.sha256(image.detach().cpu().float().contiguous().numpy().tobytes()).hexdigest()

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.core.rng import generator
+from interp.core.rng import content, generator
 from interp.errors import InterpError
 from interp.metrics.evidence import Better, Evidence
-from interp.metrics.scoring import content, where_finite
+from interp.metrics.scoring import where_finite
 
 Explain = Callable[[Tensor, Sequence[int]], Sequence[np.ndarray]]
 """From images (m, c, h, w), and the index of the sample that each is a variant of, to one map (rows, cols) each."""
@@ -38,7 +38,7 @@ def sensitivity_max(
     n_samples: int = 10,
     batch_size: int = 8,
     seed: int = 0,
-) -> Float[np.ndarray, n]:
+) -> Float[np.ndarray, " n"]:
     """max over perturbed images x' of ||map(x') - map(x)|| / ||map(x)||, Euclidean norms at the maps' own resolution (the paper's eq. 5).
 
     NaN where the map of the image is zero or one of the maps is not finite. ``batch_size`` images are explained at once. Raises
@@ -81,10 +81,10 @@ class SensitivityMax:
     batch_size: int = 8
     seed: int = 0
 
-    def __call__(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         return where_finite(evidence, self._measured)
 
-    def _measured(self, evidence: Evidence) -> Float[np.ndarray, n]:
+    def _measured(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         def explain(images: Tensor, samples: Sequence[int]) -> list[np.ndarray]:
             heatmaps = evidence.method(evidence.model, images, [evidence.units[i] for i in samples])
             return [heatmap.values for heatmap in heatmaps]

@@ -42,7 +42,7 @@ class Interval:
         return not (self.high < other.low or other.high < self.low)
 
 
-def bootstrap_interval(values: Float[np.ndarray, n], *, level: float = 0.95, n_resamples: int = 2000, seed: int = 0) -> Interval:
+def bootstrap_interval(values: Float[np.ndarray, " n"], *, level: float = 0.95, n_resamples: int = 2000, seed: int = 0) -> Interval:
     """Percentile bootstrap of the mean over images (Efron & Tibshirani 1993, ch. 13), and the mean itself.
 
     Images are drawn with replacement among those that are defined. The interval does not depend on the order of the images, nor
@@ -64,7 +64,7 @@ def bootstrap_interval(values: Float[np.ndarray, n], *, level: float = 0.95, n_r
 
 
 def paired_difference(
-    values: Float[np.ndarray, n], control: Float[np.ndarray, n], *, level: float = 0.95, n_resamples: int = 2000, seed: int = 0
+    values: Float[np.ndarray, " n"], control: Float[np.ndarray, " n"], *, level: float = 0.95, n_resamples: int = 2000, seed: int = 0
 ) -> Interval:
     """`bootstrap_interval` of ``values - control``, image by image, where both are defined.
 
@@ -93,7 +93,7 @@ def _beats(first: Interval, second: Interval, better: Better) -> bool:
     return first.low > second.high if better is Better.HIGHER else first.high < second.low
 
 
-def _resampled_means(values: Float[np.ndarray, n], n_resamples: int, seed: int) -> Float[np.ndarray, resamples]:
+def _resampled_means(values: Float[np.ndarray, " n"], n_resamples: int, seed: int) -> Float[np.ndarray, " resamples"]:
     rng = np.random.default_rng(generator(seed, "bootstrap").initial_seed())
     piece = max(1, _MOST_INDICES // len(values))
     sizes = [min(piece, n_resamples - start) for start in range(0, n_resamples, piece)]

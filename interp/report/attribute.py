@@ -21,7 +21,7 @@ from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.figures import MapPanel, Scale
 from interp.images import Photo
-from interp.report.compose import lead, predictions
+from interp.report.compose import lead, measures, predictions
 from interp.report.product import Figure, Product, Tick
 from interp.report.standard import contending
 
@@ -48,7 +48,8 @@ def attribute(model: Model, photos: Sequence[Photo], asked: Asked, limits: Limit
     found, layers = contending(model, chosen, asked.layers, units, limits)
     if not asked.layers:
         deepest = {c.title: c.layer for layer in layers for c in found if c.layer == layer}
-        found = [c for c in found if c.layer == deepest.get(c.title, "")]
+        fixed = {(choice.kind, dict(choice.options).get("layer")) for choice in chosen}
+        found = [c for c in found if c.layer == deepest.get(c.title, "") or (type(c.method), c.layer) in fixed]
     maps = attributed(model, images, units, found, tick, limits.batch_size).maps
     figure = Figure(
         "attribution",
@@ -81,7 +82,7 @@ def _said(contender: Contender, heatmap: Heatmap) -> dict[str, object]:
         "layer": contender.layer,
         "unit": str(heatmap.unit),
         "source": contender.method.source,
-        "measures": dict(heatmap.measures),
+        "measures": measures(heatmap),
         "doubts": [d.sentence for d in heatmap.degenerations],
     }
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from interp.attribution.controls import RandomMap
 from interp.comparisons.agreement import agreement_figure
 from interp.comparisons.attributed import Attributed, attribute
 from interp.comparisons.attribution_grids import layers_by_methods, methods_by_images
 from interp.comparisons.contenders import Contender, Limits, controls
 from interp.comparisons.depth_curves import depth_curves
-from interp.comparisons.metric_table import MetricTable
+from interp.comparisons.metric_table import MetricTable, Summary
 from interp.comparisons.ranking import ranking
 from interp.comparisons.scaling import ScaleBy
 from interp.comparisons.scored import Judge, Scored, fitting, score
 from interp.comparisons.subjects import Subject, subjects
 from interp.comparisons.summarized import table
-from interp.core.choices import Choice
+from interp.core.choices import Choice, refuse_same
 from interp.core.method import Heatmap, Method
 from interp.core.model import Model
 from interp.core.unit import Unit
@@ -28,9 +29,10 @@ from interp.figures import EmptyPanel
 from interp.images import Photo
 from interp.masks import Prepared, prepared
 from interp.metrics.agreement import Similarity, agreement_matrix
-from interp.metrics.evidence import Metric
+from interp.metrics.evidence import Better, Metric
 from interp.metrics.registry import DEFAULT, LOCALIZING, metric
-from interp.report.compose import lead, predictions, shape_header
+from interp.metrics.statistics import Interval, paired_difference
+from interp.report.compose import lead, measures, predictions, shape_header
 from interp.report.product import Figure, Numbers, Product, Tick
 from interp.report.standard import contending
 from interp.site import Link
@@ -99,7 +101,9 @@ def computed(
     """Maps and metrics; ``people`` say which unit of which image is explained."""
     units = [s.unit for s in people]
     found, layers = contending(model, asked.methods, asked.layers, units, limits)
-    attributed = attribute(model, images, units, [*found, *controls(limits)], tick, limits.batch_size)
+    known = {contender.title for contender in found}  # the user may have named controls
+    beside = [control for control in controls(limits) if control.title not in known]
+    attributed = attribute(model, images, units, [*found, *beside], tick, limits.batch_size)
     scored = score(model, images, units, attributed.maps, _judges(asked, limits), masks.values if masks else None, tick)
     return Comparison(model, people, layers, attributed, scored, masks, limits.seed)
 
@@ -116,7 +120,10 @@ def product(made: Comparison, scale: ScaleBy = ScaleBy.CHANNEL) -> Product:
 def _judges(asked: Asked, limits: Limits) -> list[Judge]:
     names = (*(LOCALIZING if asked.masks is not None else ()), *DEFAULT)
     choices = asked.metrics or [metric(name) for name in names]
-    return [Judge(choice.make(seed=limits.seed, batch_size=limits.batch_size), named=bool(asked.metrics)) for choice in choices]
+    found = [Judge(choice.make(seed=limits.seed, batch_size=limits.batch_size), named=bool(asked.metrics)) for choice in choices]
+    judges = list(dict.fromkeys(found))
+    refuse_same((judge.title for judge in judges), "metric")
+    return judges
 
 
 def _map_figures(made: Comparison, scale: ScaleBy) -> list[Figure]:
@@ -136,11 +143,12 @@ def _map_figures(made: Comparison, scale: ScaleBy) -> list[Figure]:
         )
     ]
     layered = [c for c in made.contenders if c.layer]
-    for index, person in enumerate(people[:MOST_LAYERED] if len(made.layers) > 1 else ()):
-        cells: dict[str, dict[str, Heatmap | EmptyPanel]] = {layer: {} for layer in made.layers}
+    layers = [layer for layer in made.layers if any(c.layer == layer for c in layered)]
+    for index, person in enumerate(people[:MOST_LAYERED] if len(layers) > 1 else ()):
+        cells: dict[str, dict[str, Heatmap | EmptyPanel]] = {layer: {} for layer in layers}
         for contender in layered:
             cells[contender.layer][contender.title] = made.attributed.maps[contender][index]
-        labels = {layer: shape_header(made.model.layer(layer)) for layer in made.layers}
+        labels = {layer: shape_header(made.model.layer(layer)) for layer in layers}
         grid = layers_by_methods(person, cells, (), scale, labels, f"Attribution across layers: {person.name}")
         caption = "The same methods at each layer, shallow to deep: where detail ends and meaning begins."
         figures.append(Figure(f"layers-{person.name}", grid, f"Attribution maps of {person.name}, layers by methods", caption, MAPS))
@@ -168,7 +176,7 @@ def _metric_figures(made: Comparison) -> list[Figure]:
         "agreement",
         agreement_figure(matrices, [c.title for c in leading], [c.control for c in leading]),
         "Agreement between methods",
-        f"How alike the maps of two methods are, the mean over {len(made.people)} images; maps are resized to the larger of the two.",
+        f"How alike the maps of two methods are, the mean over {len(made.people)} images; all are resized to the largest.",
         METRICS,
     )
     return [ranked, heat, agreement, *_depth(made)]
@@ -218,23 +226,40 @@ def _arrays(made: Comparison) -> dict[str, np.ndarray]:
 def _facts(made: Comparison) -> dict[str, object]:
     found: dict[str, object] = {"predictions": predictions(made.people), "layers": list(made.layers)}
     found["methods"] = {c.key: _said(made, c) for c in made.contenders}
+    found["left_out"] = {judge.metric.name: why for judge, why in made.scored.left_out}
     found["refused"] = {c.key: why for c, why in made.attributed.refused}
+    found["left out"] = {judge.title: why for judge, why in made.scored.left_out}
     if made.scored.values:
         whole = made.table(made.contenders)
         cells = zip(made.contenders, whole.summaries, strict=True)
         found["metrics"] = {c.key: {m.title: _cell(s) for m, s in zip(whole.measures, row, strict=True)} for c, row in cells}
+        found["above_random"] = _above_random(made)
     return found
 
 
-def _cell(summary: object) -> dict[str, object]:
-    fields = ("mean", "low", "high", "n", "rank")
-    clean: Callable[[object], object] = lambda v: None if isinstance(v, float) and np.isnan(v) else v  # noqa: E731
-    return {name: clean(getattr(summary, name)) for name in fields}
+def _above_random(made: Comparison) -> dict[str, object]:
+    """Mean difference to the random map, image by image, with its interval: what images have in common cancels."""
+    random = next(c for c in made.contenders if isinstance(c.method, RandomMap))
+    return {
+        c.key: {
+            j.title: _cell(paired_difference(values[c], values[random], seed=made.seed))
+            for j, values in made.scored.values.items()
+            if j.metric.better is not Better.NEITHER
+        }
+        for c in made.contenders
+        if c is not random
+    }
+
+
+def _cell(summary: Summary | Interval) -> dict[str, object]:
+    """Numbers for JSON, which has no NaN."""
+    named = {field.name: getattr(summary, field.name) for field in fields(summary)}
+    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in named.items()}
 
 
 def _said(made: Comparison, contender: Contender) -> dict[str, object]:
     """What the maps say of themselves: measures such as the completeness gap, and reasons not to believe them."""
     maps = dict(zip((s.name for s in made.people), made.attributed.maps[contender], strict=True))
     doubts = {name: [d.sentence for d in h.degenerations] for name, h in maps.items() if h.degenerations}
-    measures = {name: dict(h.measures) for name, h in maps.items() if h.measures}
-    return {"method": contender.title, "layer": contender.layer, "source": contender.method.source, "doubts": doubts, "measures": measures}
+    said = {name: measures(h) for name, h in maps.items() if h.measures}
+    return {"method": contender.title, "layer": contender.layer, "source": contender.method.source, "doubts": doubts, "measures": said}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -176,6 +177,11 @@ def predictions(people: Sequence[Subject]) -> dict[str, object]:
     return {
         s.name: {"prediction": s.prediction, "unit": str(s.best), "probability": s.probability, "explained": str(s.unit)} for s in people
     }
+
+
+def measures(heatmap: Heatmap) -> dict[str, float | None]:
+    """The numbers that belong to a map, for ``metrics.json``: None where one is not finite."""
+    return {name: value if math.isfinite(value) else None for name, value in heatmap.measures}
 
 
 def shape_header(layer: Layer) -> str:

@@ -116,12 +116,13 @@ def _written(film: Film, run: Run) -> Picture:
 def page(product: Product, run: Run, sections: Mapping[str, Sequence[Picture]]) -> Page:
     """The page of a run: facts, a section for each kind of figure, links to the arrays and the manifest."""
     facts = tuple(Fact(name, value) for name, value in product.facts)
+    titles = dict.fromkeys([*sections, *(numbers.section for numbers in product.numbers)])
     return Page(
         product.title,
         product.lead,
         (),
         (
-            *(_section(title, pictures, product.numbers) for title, pictures in sections.items()),
+            *(_section(title, sections.get(title, ()), product.numbers) for title in titles),
             Section("How this was made", "", (), (*facts, *manifest_facts(run.manifest()))),
         ),
         run_links(arrays=bool(product.arrays), metrics=bool(product.metrics)),

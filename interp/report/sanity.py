@@ -8,6 +8,7 @@ import numpy as np
 
 from interp.comparisons.attributed import Maps
 from interp.comparisons.attribution_grids import layers_by_methods
+from interp.comparisons.contenders import names
 from interp.comparisons.depth_curves import randomization_curves
 from interp.comparisons.sanity import TRAINED, Sanity
 from interp.comparisons.subjects import Subject
@@ -17,7 +18,11 @@ from interp.metrics.cascade import Order
 from interp.report.compose import predictions
 from interp.report.product import Figure, Product
 
-_ORDERS = {Order.TOP_DOWN: "from the classes downwards", Order.BOTTOM_UP: "from the picture upwards", Order.INDEPENDENT: "one stage at a time"}
+_ORDERS = {
+    Order.TOP_DOWN: "from the classes downwards",
+    Order.BOTTOM_UP: "from the picture upwards",
+    Order.INDEPENDENT: "one stage at a time",
+}
 _MEASURES = {
     Similarity.SPEARMAN: "Spearman correlation",
     Similarity.ABSOLUTE_SPEARMAN: "Spearman correlation of magnitudes",
@@ -43,7 +48,7 @@ def product(model: Model, people: Sequence[Subject], maps: Maps, tried: Sequence
 
 def _curves(model: Model, sanity: Sanity, seed: int) -> Figure:
     lines = {_MEASURES[measure]: sanity.lines(measure, seed) for measure in sanity.alike}
-    known = [c.title for c in sanity.maps if c.control]
+    known = [name for c, name in names(sanity.maps).items() if c.control]
     order = _ORDERS[sanity.order]
     grid = randomization_curves(
         lines,
@@ -51,7 +56,8 @@ def _curves(model: Model, sanity: Sanity, seed: int) -> Figure:
         known,
         x_label="last layer of the stage randomized last",
         title=f"Maps as weights are randomized {order}: {model.spec.reference}",
-        caption="Means over the photographs with 95 % bootstrap bands; 1: the map is as before. A gap: the map became constant. Grey: controls.",
+        caption="Means over the photographs with 95 % bootstrap bands; 1: the map is as before. A gap: the map became constant. "
+        "Grey: controls.",
     )
     return Figure(
         f"randomization-{sanity.order}",
@@ -65,10 +71,11 @@ def _curves(model: Model, sanity: Sanity, seed: int) -> Figure:
 def _staged(people: Sequence[Subject], maps: Maps, sanity: Sanity) -> list[Figure]:
     figures = []
     for index, person in enumerate(people[:_STAGED]):
-        cells = {TRAINED: {c.title: found[index] for c, found in maps.items()}}
+        called = names(maps)
+        cells = {TRAINED: {called[c]: found[index] for c, found in maps.items()}}
         for number, name in enumerate(sanity.names[1:]):
-            cells[name] = {c.title: stages[number][index] for c, stages in sanity.maps.items()}
-        known = [c.title for c in maps if c.control]
+            cells[name] = {called[c]: stages[number][index] for c, stages in sanity.maps.items()}
+        known = [called[c] for c in maps if c.control]
         grid = layers_by_methods(person, cells, known, title=f"Maps as weights are randomized {_ORDERS[sanity.order]}: {person.name}")
         alt = f"Maps of {person.name} at each stage of randomization, by method"
         caption = "Rows: the trained network, then with all layers down (or up) to the one named drawn anew."

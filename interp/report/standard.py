@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from interp.attribution import attention, cams
 from interp.attribution.registry import method
 from interp.comparisons.contenders import Contender, Limits, contenders
-from interp.core.choices import Choice
+from interp.core.choices import Choice, refuse_same
 from interp.core.depth import spread
 from interp.core.method import Family, Method, Place
 from interp.core.model import Model
@@ -53,12 +53,16 @@ def contending(
     layers = layers_for(model, patterns, units)
     needing = [choice for choice in choices if choice.kind.place is Place.LAYER and "layer" not in dict(choice.options)]
     if needing and not layers:
-        raise InterpError(f"the method '{needing[0].kind.name}' works at a layer that fires before '{units[0].layer}': name one with --layers")
+        name = needing[0].kind.name
+        raise InterpError(f"the method '{name}' works at a layer that fires before '{units[0].layer}': name one with --layers")
     found: list[Contender] = []
     for choice in choices:
         anywhere = patterns or choice.kind in cams.FAMILY
-        places = _attending(model, patterns) if choice.kind.family is Family.ATTENTION else layers if anywhere else layers[-1:]
+        deepest = layers if anywhere else layers[-1:]
+        places = _attending(model, patterns) or deepest if choice.kind.family is Family.ATTENTION else deepest
         found += contenders([choice], places, limits, named=bool(asked))
+    found = list(dict.fromkeys(found))
+    refuse_same((contender.label for contender in found), "method")
     used = {contender.layer for contender in found}
     return found, [layer.name for layer in model.layers if layer.name in used]
 

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float
 
 from interp.synthetic.options import ShapeOptions
 from interp.synthetic.outlines import distance, outlined
 from interp.synthetic.streams import between
-from interp.synthetic.textures import Map, grid
+from interp.synthetic.textures import Cols, Map, Rows, grid
 
 # Below this share a soft border ends, so that a distractor has a last pixel.
 _FAINT = 0.06
@@ -72,14 +73,14 @@ def _swarm(options: ShapeOptions, rng: np.random.Generator) -> Map:
     return _near(row, col, specks.astype(np.float32), between(rng, 0.016, 0.026) * short)
 
 
-def _near(row: Map, col: Map, places: Map, reach: float) -> Map:
+def _near(row: Rows, col: Cols, places: Float[np.ndarray, "n 2"], reach: float) -> Map:
     """Pixels nearer than ``reach`` to one of the ``places`` (n, 2)."""
     squared = (row - places[:, :1, None]) ** 2 + (col - places[:, 1:, None]) ** 2
     covered: Map = np.clip(0.5 + np.float32(reach) - np.sqrt(squared.min(0)), 0, 1)
     return covered
 
 
-def _from_place(options: ShapeOptions, rng: np.random.Generator) -> tuple[Map, Map]:
+def _from_place(options: ShapeOptions, rng: np.random.Generator) -> tuple[Rows, Cols]:
     row, col = grid(options.size)
     place = _place(options, rng)
     return row - np.float32(place[0]), col - np.float32(place[1])

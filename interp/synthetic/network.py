@@ -1,7 +1,7 @@
 """A small residual network for drawn shapes, made so that every attribution method runs on it.
 
-Each ReLU is a module of its own, used once and not in place (DeepLift, LRP and guided backprop need that); the maps stay
-8 x 8 at 64 px up to global average pooling (CAMs need that).
+Each ReLU is a module of its own, used once and not in place (DeepLift, LRP and guided backprop need that), and Captum's
+LRP has a rule for each module; the maps stay 8 x 8 at 64 px up to global average pooling (CAMs need that).
 """
 
 from __future__ import annotations
@@ -37,11 +37,10 @@ class ShapeNet(nn.Module):
         self.stage1 = nn.Sequential(ConvUnit(widths[0], widths[1], stride=2), Block(widths[1]))
         self.stage2 = nn.Sequential(ConvUnit(widths[1], widths[2], stride=2), Block(widths[2]))
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
         self.fc = nn.Linear(widths[-1], classes)
 
     def forward(self, images: Float[Tensor, "n 3 rows cols"]) -> Float[Tensor, "n classes"]:
-        logits: Tensor = self.fc(self.flatten(self.pool(self.stage2(self.stage1(self.stem(images))))))
+        logits: Tensor = self.fc(self.pool(self.stage2(self.stage1(self.stem(images)))).flatten(1))
         return logits
 
 
@@ -84,7 +83,7 @@ def untrained(options: ShapeOptions, seed: int = 0, widths: tuple[int, int, int]
         return ShapeNet(len(options.classes), widths)
 
 
-def model_of(net: ShapeNet, options: ShapeOptions) -> Model:
+def model_of(net: nn.Module, options: ShapeOptions) -> Model:
     """``net`` in eval mode, traced, with the names of the classes."""
     net.eval()
     preprocess = Preprocess(options.size, min(options.size), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))

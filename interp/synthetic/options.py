@@ -23,11 +23,11 @@ class Difficulty:
     far apart the two colours of a texture are, [0, 1].
     """
 
-    contrast: float = 0.24
-    radii: tuple[float, float] = (0.17, 0.3)
-    rotation: float = 45.0
-    noise: float = 0.02
-    relief: float = 0.18
+    contrast: float | int = 0.24
+    radii: tuple[float | int, float | int] = (0.17, 0.3)
+    rotation: float | int = 30.0
+    noise: float | int = 0.02
+    relief: float | int = 0.15
 
     def __post_init__(self) -> None:
         """Raises InterpError where the values are out of range."""

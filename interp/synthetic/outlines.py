@@ -69,7 +69,9 @@ def _ring(x: Map, y: Map) -> Map:
 
 
 def _crescent(x: Map, y: Map) -> Map:
-    away: Map = np.maximum(np.hypot(x, y) - 1, 0.8 - np.hypot(x - 0.55, y))
+    # A disc less a smaller one beside it; shrunk and moved so that its middle, not the disc's, is at the centre.
+    x, y = x / np.float32(0.81) - np.float32(0.34), y / np.float32(0.81)
+    away: Map = np.maximum(np.hypot(x, y) - 1, 0.8 - np.hypot(x - 0.55, y)) * np.float32(0.81)
     return away
 
 
@@ -120,7 +122,7 @@ _UNIT: dict[Shape, Callable[[Map, Map], Map]] = {
     Shape.DISC: _disc,
     Shape.SQUARE: _polygon(_around([1.0] * 4, math.pi / 4)),
     Shape.TRIANGLE: _polygon(_around([1.0] * 3)),
-    Shape.STAR: _polygon(_around([1.0, 0.45] * 5)),
+    Shape.STAR: _polygon(_around([1.0, 0.42] * 5)),
     Shape.RING: _ring,
     Shape.CROSS: _polygon(_cross()),
     Shape.CRESCENT: _crescent,

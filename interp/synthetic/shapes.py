@@ -70,7 +70,7 @@ class ShapeSet:
     """Pictures, what they show, and where: ``masks`` are the object's pixels, ``distracting`` those of distractors."""
 
     images: UInt8[np.ndarray, "n rows cols 3"]
-    labels: Int[np.ndarray, n]
+    labels: Int[np.ndarray, " n"]
     masks: Bool[np.ndarray, "n rows cols"]
     distracting: Bool[np.ndarray, "n rows cols"]
     backgrounds: tuple[Texture, ...]

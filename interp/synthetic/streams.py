@@ -13,6 +13,6 @@ def stream(seed: int, *names: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(key).digest()[:16], "big")))
 
 
-def between(rng: np.random.Generator, low: float, high: float) -> float:
+def between(rng: np.random.Generator, low: float | int, high: float | int) -> float:
     """A uniform number, as a Python float."""
     return low + (high - low) * float(rng.random())

@@ -13,6 +13,8 @@ from jaxtyping import Float
 from interp.synthetic.streams import between
 
 Map = Float[np.ndarray, "rows cols"]
+Rows = Float[np.ndarray, "rows 1"]
+Cols = Float[np.ndarray, "1 cols"]
 
 
 class Texture(StrEnum):
@@ -36,7 +38,7 @@ def texture(kind: Texture, size: tuple[int, int], rng: np.random.Generator) -> M
 
 
 @cache
-def grid(size: tuple[int, int]) -> tuple[Map, Map]:
+def grid(size: tuple[int, int]) -> tuple[Rows, Cols]:
     """Rows and columns of the pixels, (rows, 1) and (1, cols), float32."""
     rows, cols = size
     return np.arange(rows, dtype=np.float32)[:, None], np.arange(cols, dtype=np.float32)[None, :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,10 +37,10 @@ class TrainingOptions:
     shapes: ShapeOptions = field(default_factory=ShapeOptions)
     n_images: int = 8000
     n_plain: int = 2000
-    n_epochs: int = 5
-    batch_size: int = 48
-    learning_rate: float = 0.004
-    weight_decay: float = 0.02
+    n_epochs: int = 7
+    batch_size: int = 32
+    learning_rate: float | int = 0.004
+    weight_decay: float | int = 0.02
     widths: tuple[int, int, int] = WIDTHS
     threads: int = 1
     seed: int = 0
@@ -92,7 +93,8 @@ def fit(net: nn.Module, options: TrainingOptions, on_step: Callable[[Progress], 
     with _threads(options.threads):
         images, labels = _drawn(options, on_step)
         _fit(net, images, labels, options, on_step)
-        return model_of(net.to(memory_format=torch.contiguous_format), options.shapes)
+        net.to(memory_format=torch.contiguous_format)
+        return model_of(net, options.shapes)
 
 
 def _drawn(options: TrainingOptions, on_step: Callable[[Progress], None]) -> tuple[Tensor, Tensor]:
@@ -116,7 +118,7 @@ def _fit(net: nn.Module, images: Tensor, labels: Tensor, options: TrainingOption
     net.train().to(memory_format=torch.channels_last)
     decayed = [p for p in net.parameters() if p.ndim > 1]
     free = [p for p in net.parameters() if p.ndim == 1]
-    groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": free, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, options.learning_rate, total_steps=options.steps, pct_start=0.12, cycle_momentum=False
@@ -137,7 +139,7 @@ def _fit(net: nn.Module, images: Tensor, labels: Tensor, options: TrainingOption
     optimizer.zero_grad()
 
 
-def _batch(step: int, options: TrainingOptions) -> Int[Tensor, batch]:
+def _batch(step: int, options: TrainingOptions) -> Int[Tensor, " batch"]:
     """Which pictures are seen at a step: the plain ones in turn, then the others, in another order each epoch."""
     plain = options.n_plain // options.batch_size
     if step < plain:

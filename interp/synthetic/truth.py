@@ -28,8 +28,8 @@ class Truth:
     units: tuple[Unit, ...]
     masks: Bool[np.ndarray, "n rows cols"]
     distracting: Bool[np.ndarray, "n rows cols"]
-    labels: Int[np.ndarray, n]
-    predicted: Int[np.ndarray, n]
+    labels: Int[np.ndarray, " n"]
+    predicted: Int[np.ndarray, " n"]
     indices: tuple[int, ...]
     n_correct: int
 
@@ -97,7 +97,7 @@ def accuracy(model: Model, pictures: ShapeSet, batch_size: int = 100) -> float:
 
 
 @torch.no_grad()
-def _predicted(model: Model, images: Float[Tensor, "n 3 rows cols"], batch_size: int) -> Int[np.ndarray, n]:
+def _predicted(model: Model, images: Float[Tensor, "n 3 rows cols"], batch_size: int) -> Int[np.ndarray, " n"]:
     if batch_size < 1:
         raise InterpError(f"`batch_size` is {batch_size}: give at least 1")
     found: np.ndarray = torch.cat([model(batch).argmax(1).cpu() for batch in images.split(batch_size)]).numpy()

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from interp.attribution import completeness
-from interp.attribution.draws import content
 from interp.attribution.integrated import IntegratedGradients
 from interp.attribution.scoped import drawing
 from interp.attribution.shap import GradientShap
 from interp.core.baseline import Baseline, baseline
 from interp.core.method import Fault
 from interp.core.model import Model, ModelSpec
+from interp.core.rng import content
 from interp.core.trace import model as trace
 from interp.core.unit import Unit
 from interp.errors import InterpError

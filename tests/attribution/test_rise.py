@@ -6,12 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from interp.attribution.draws import content
 from interp.attribution.rise import RISE, upsampled
 from interp.core.baseline import Baseline
 from interp.core.method import Fault
 from interp.core.model import Model, ModelSpec
-from interp.core.rng import generator
+from interp.core.rng import content, generator
 from interp.core.trace import model as trace
 from interp.core.unit import Unit
 from interp.errors import InterpError

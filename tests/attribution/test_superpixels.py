@@ -11,12 +11,11 @@ from captum.attr import Lime as CaptumLime
 from skimage.segmentation import slic
 from torch import Tensor, nn
 
-from interp.attribution.draws import content
 from interp.attribution.superpixels import FeatureAblation, KernelShap, Lime, superpixels
 from interp.core.baseline import Baseline, baseline
 from interp.core.method import Fault, Heatmap, Method
 from interp.core.model import Model, ModelSpec
-from interp.core.rng import generator
+from interp.core.rng import content, generator
 from interp.core.trace import model as trace
 from interp.core.unit import Unit
 from interp.errors import InterpError

@@ -62,8 +62,16 @@ def test_csv_has_the_numbers_in_full():
     rows = list(csv.DictReader(io.StringIO(table().csv())))
     assert len(rows) == 9
     assert rows[0] == {
-        "method": "Grad-CAM", "layer": "layer4", "control": "false", "metric": "Insertion AUC", "better": "higher",
-        "mean": "0.61", "low": "0.5", "high": "0.7", "n": "2", "rank": "1",
+        "method": "Grad-CAM",
+        "layer": "layer4",
+        "control": "false",
+        "metric": "Insertion AUC",
+        "better": "higher",
+        "mean": "0.61",
+        "low": "0.5",
+        "high": "0.7",
+        "n": "2",
+        "rank": "1",
     }
     assert (rows[4]["mean"], rows[4]["rank"], rows[4]["n"]) == ("", "", "0")
     assert rows[6]["control"] == "true"
@@ -78,8 +86,14 @@ def test_parquet_keeps_every_image_and_the_summaries_and_repeats():
     images = [row for row in rows if row["statistic"] == "value"]
     assert len(images) == 18
     assert images[0] == {
-        "method": "Grad-CAM", "layer": "layer4", "control": False, "image": "cat", "metric": "Insertion AUC",
-        "better": "higher", "statistic": "value", "value": 6.0,
+        "method": "Grad-CAM",
+        "layer": "layer4",
+        "control": False,
+        "image": "cat",
+        "metric": "Insertion AUC",
+        "better": "higher",
+        "statistic": "value",
+        "value": 6.0,
     }
     assert [row["value"] for row in images if row["control"] and row["metric"] == "Insertion AUC"] == [0.0, None]
     means = {(r["method"], r["metric"]): r["value"] for r in rows if r["statistic"] == "mean"}

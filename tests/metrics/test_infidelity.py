@@ -16,10 +16,9 @@ from torch import Tensor
 
 from interp.core.baseline import Baseline
 from interp.core.model import Model
-from interp.core.rng import generator
+from interp.core.rng import content, generator
 from interp.errors import InterpError
 from interp.metrics.infidelity import Infidelity, Noise, Scaling, Squares, infidelity, responses
-from interp.metrics.scoring import content
 
 from .asking import (
     Watched,

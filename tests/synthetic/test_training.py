@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from captum.attr import LRP, DeepLift, GuidedBackprop
 from torch import nn
 
 from interp.core.model import Model
@@ -84,6 +86,20 @@ def test_the_network_suits_every_attribution_method() -> None:
     assert model.layer("stage2.1").map_shape == (64, 8, 8)
     assert (model.output, model.classes, model.class_name(3)) == ("fc", 8, "star")
     assert not any(module.training for module in model.module.modules())
+
+
+def test_captums_layerwise_methods_run_and_are_complete() -> None:
+    net = untrained(TINY, widths=(4, 6, 8)).eval()
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _, gap = DeepLift(net).attribute(x, x * 0, target=1, return_convergence_delta=True)
+        found = LRP(net).attribute(x, target=1)
+        guided = GuidedBackprop(net).attribute(x, target=1)
+    assert gap.abs().max() < 1e-4
+    assert bool(found.abs().sum() > 0)
+    plain = torch.autograd.grad(net(x.requires_grad_())[:, 1].sum(), x)[0]
+    assert not torch.allclose(guided, plain)
 
 
 def test_weights_as_arrays_give_the_model_back(learned: tuple[Model, list[Progress]]) -> None:

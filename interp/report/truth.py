@@ -1,0 +1,164 @@
+"""The product of comparisons on pictures whose relevant pixels are known: `compare`'s, and what the masks say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from interp.attribution.controls import RandomMap
+from interp.comparisons.contenders import Limits
+from interp.comparisons.metric_table import MetricTable
+from interp.comparisons.parts import OnObject, areas, parts_figure, parts_shown, spread_over_parts
+from interp.comparisons.scored import Scored
+from interp.comparisons.subjects import Subject, shown
+from interp.comparisons.summarized import table
+from interp.core.model import Model
+from interp.errors import InterpError
+from interp.masks import Prepared
+from interp.metrics.statistics import Interval, bootstrap_interval
+from interp.report import compare
+from interp.report.compare import MOST_ROWS, Asked, Comparison, computed
+from interp.report.product import Figure, Numbers, Product, Tick
+from interp.synthetic import ShapeOptions, Truth, truth, weights
+
+KNOWN = "Known pixels"
+DRAWN = 500
+"""Held-out pictures on which accuracy is measured, and among which those that are explained are found."""
+_ENLARGED = 4
+"""Times that a pixel of the picture is repeated, so that maps over it are smooth."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """A comparison on pictures with masks: all are classified correctly, ``accuracy`` is that on all held-out ones.
+
+    ``parts``: the share of each map's positive relevance on the object, distractors and background.
+    """
+
+    comparison: Comparison
+    known: Truth
+    accuracy: float
+    parts: Scored
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of one localization metric: the random control's mean, and every other row whose mean is no better."""
+
+    metric: str
+    random: float
+    no_better: tuple[str, ...]
+
+
+def examined(model: Model, shapes: ShapeOptions, n_images: int, asked: Asked, limits: Limits, tick: Tick) -> Examined:
+    """Maps and metrics of ``n_images`` held-out pictures (fewer where fewer are classified correctly), drawn from the seed of ``limits``."""
+    drawn = truth(model, shapes, max(DRAWN, n_images), limits.seed)
+    known = drawn.correct.first(min(n_images, drawn.n_correct))
+    return of_known(model, known, drawn.accuracy, asked, limits, tick)
+
+
+def of_known(model: Model, known: Truth, accuracy: float, asked: Asked, limits: Limits, tick: Tick) -> Examined:
+    """The same of pictures chosen by the caller."""
+    made = computed(model, known.images, people(model, known), Prepared(known.masks), asked, limits, tick)
+    return Examined(made, known, accuracy, spread_over_parts(model, known, made.attributed.maps, tick))
+
+
+def people(model: Model, known: Truth) -> list[Subject]:
+    """A Subject for each picture, named by its class and number."""
+    pixels = known.images.permute(0, 2, 3, 1).cpu().numpy()
+    views = [np.repeat(np.repeat(view, _ENLARGED, 0), _ENLARGED, 1) for view in pixels]
+    names = [f"{model.class_name(int(label))}-{index}" for label, index in zip(known.labels, known.indices, strict=True)]
+    return shown(model, known.images, names, views, known.units)
+
+
+def product(found: Examined, title: str, text: str) -> Product:
+    """`compare`'s figures and tables, before them the pictures' parts and where relevance lies; ``text`` leads the page."""
+    made = found.comparison
+    whole = compare.product(made)
+    names = [one.name for one in made.people]
+    places = table(found.parts, made.leading, names, made.seed)
+    few = made.people[:MOST_ROWS]
+    figures = [
+        Figure("parts", parts_shown(few, found.known, "Pictures and their known parts"), "Pictures and their parts", _DRAWN, KNOWN),
+        Figure(
+            "where",
+            parts_figure(places, found.known, f"Where relevance lies: {made.model.spec.reference}"),
+            "Relevance by part, by method",
+            _WHERE,
+            KNOWN,
+        ),
+    ]
+    sentences = "\n\n".join(said(found))
+    numbers = Numbers(KNOWN, places.page_table(), {"parts.csv": places.csv().encode()}, sentences)
+    arrays = {f"parts/{j.title}/{c.key}": v for j, values in found.parts.values.items() for c, v in values.items()}
+    arrays |= {f"pictures/{name}": one for name, one in zip(names, found.known.images.cpu().numpy(), strict=True)}
+    arrays |= {f"weights/{name}": values for name, values in weights(made.model).items()}
+    metrics = {**whole.metrics, "truth": facts(found)}
+    return replace(
+        whole,
+        title=title,
+        lead=f"{text} Network: {made.model.spec.reference}, {found.accuracy:.1%} correct of held-out pictures.",
+        figures=[*figures, *whole.figures],
+        arrays={**whole.arrays, **arrays},
+        metrics=metrics,
+        numbers=[numbers, *whole.numbers],
+    )
+
+
+_DRAWN = "Nothing but the object tells the class, unless backgrounds were tied to it."
+_WHERE = "Positive relevance on each part, as a share of all of it. A map that knows nothing gets the line: the part's share of the area."
+
+
+def facts(found: Examined) -> dict[str, object]:
+    """The share of the area that objects have, what the random control scores, and whether it is last."""
+    area, mass = _area(found), _random_mass(found)
+    return {
+        "accuracy": found.accuracy,
+        "n_images": len(found.known),
+        "area_share": area,
+        "part_shares": {kind.title: float(np.nanmean(share)) for kind, share in areas(found.known).items()},
+        "random_mass": {"mean": mass.mean, "low": mass.low, "high": mass.high, "holds_area_share": mass.low <= area <= mass.high},
+        "random_last": {v.metric: {"random": v.random, "last": not v.no_better, "no_better": list(v.no_better)} for v in verdicts(found)},
+    }
+
+
+def said(found: Examined) -> list[str]:
+    """The same in sentences."""
+    area, mass, verdict = _area(found), _random_mass(found), verdicts(found)
+    holds = "holds" if mass.low <= area <= mass.high else "does not hold"
+    last = [v.metric for v in verdict if not v.no_better]
+    sentences = [
+        f"Objects cover {area:.1%} of the area, the mean over {len(found.known)} pictures. The random map's relevance mass accuracy is "
+        f"{mass.mean:.3f} [{mass.low:.3f}, {mass.high:.3f}]: the interval {holds} that share.",
+        f"The random map is last in {len(last)} of {len(verdict)} localization metrics{': ' + ', '.join(last) if last else ''}.",
+    ]
+    return sentences + [f"In {v.metric} it scores {v.random:.3f}; no better: {', '.join(v.no_better)}." for v in verdict if v.no_better]
+
+
+def verdicts(found: Examined) -> list[Verdict]:
+    """One for each metric that needs masks; raises InterpError where none was taken or the random control is missing."""
+    made = found.comparison
+    main = made.table(made.leading)
+    known = {judge.title for judge in made.scored.values if judge.metric.needs_masks}
+    rows = [row for row, entry in enumerate(main.entries) if entry.method == RandomMap.title]
+    if not known or not rows:
+        raise InterpError("there is no localization metric, or no random control, to judge by: name 'relevance-mass' among the metrics")
+    return [_verdict(main, rows[0], column) for column, measure in enumerate(main.measures) if measure.title in known]
+
+
+def _verdict(main: MetricTable, random: int, column: int) -> Verdict:
+    cells = main.column(column)
+    lower: Sequence[str] = [entry.name for row, entry in enumerate(main.entries) if row != random and cells[row].mean <= cells[random].mean]
+    return Verdict(main.measures[column].title, cells[random].mean, tuple(lower))
+
+
+def _area(found: Examined) -> float:
+    return float(np.nanmean(areas(found.known)[OnObject]))
+
+
+def _random_mass(found: Examined) -> Interval:
+    masses = {judge.title: values for judge, values in found.parts.values.items()}[OnObject.title]
+    (random,) = [values for contender, values in masses.items() if contender.title == RandomMap.title]
+    return bootstrap_interval(random, seed=found.comparison.seed)
