@@ -41,7 +41,8 @@ def main() -> None:
     lines = [f"| method | {' | '.join(NETWORKS)} |", "|---|" + "---|" * len(NETWORKS)]
     for name, kind in METHODS.items():
         cells = [found[network][name] for network in NETWORKS]
-        lines.append(f"| {kind.title} (`{name}`) | {' | '.join(f'no [{notes[c]}]' if c in notes else c for c in cells)} |")
+        title = kind.title.replace("|", "\\|")
+        lines.append(f"| {title} (`{name}`) | {' | '.join(f'no [{notes[c]}]' if c in notes else c for c in cells)} |")
     said = [f"{number}. {text.removeprefix('no: ')}" for text, number in notes.items()]
     TARGET.parent.mkdir(exist_ok=True)
     TARGET.write_text("\n".join([*HEAD, *lines, "", "## What is said where it does not work", "", *said, ""]), encoding="utf-8")
@@ -79,7 +80,7 @@ def prepared(network: str) -> Model:
     model = zoo.load(network, weights=weights) if weights.is_file() else zoo.load(network, random_weights=True)
     if network != "vit_b_16":
         small = replace(model.preprocess, size=(96, 96), resize=96)
-        model = zoo.load(model.module, preprocess=small)
+        model = replace(zoo.load(model.module, preprocess=small), spec=model.spec)
     head = model.module.get_submodule(model.output) if network == "vit_b_16" else None
     if head is not None:
         torch.nn.init.normal_(head.weight, std=0.02, generator=generator(0, "head"))

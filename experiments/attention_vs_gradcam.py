@@ -3,8 +3,8 @@
 A small vision transformer learns to tell shapes apart, on pictures where the pixels that matter are known. Where its class token
 looks, layer by layer and rolled out over all of them, is scored against those pixels beside class activation maps at its blocks
 and integrated gradients. Attention knows no class: it is the same map for every class that could be asked about (Jain & Wallace
-2019), so what it finds is what the network looks at, not what speaks for the answer. The last block has no class activation map:
-its patches no longer reach the classes.
+2019), so what it finds is what the network looks at, not what speaks for the answer. What leaves the
+last block's patches no longer reaches the classes, so class activation maps are taken up to what it attends to (blocks.3.ln_1).
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ class Config:
 
     difficulty: Difficulty = Level.EASY
     training_images: int = 10000
+    plain_images: int = 6000
     epochs: int = 3
     images: int = 48
-    methods: tuple[str, ...] = ("attention-rollout", "gradient-rollout", "gradcam", "hirescam", "layercam", "saliency", "integrated-gradients")
-    layers: tuple[str, ...] = ("blocks.0", "blocks.1", "blocks.2")
+    methods: tuple[str, ...] = ("attention-rollout", "gradient-rollout", "gradcam", "layercam", "saliency", "integrated-gradients")
+    layers: tuple[str, ...] = ("blocks.0", "blocks.1", "blocks.2", "blocks.3.ln_1")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc", "deletion", "insertion")
     seed: int = 0
     out: Path | None = None
@@ -45,8 +46,9 @@ class Config:
 
 def main(config: Config) -> None:
     shapes = config.difficulty.shapes()
-    options = TransformerOptions()
-    training = replace(options.training, shapes=shapes, n_images=config.training_images, n_epochs=config.epochs, seed=config.seed)
+    training = TransformerOptions().training
+    training = replace(training, shapes=shapes, n_images=config.training_images, n_plain=config.plain_images, n_epochs=config.epochs)
+    options = TransformerOptions(replace(training, seed=config.seed))
     methods, metrics = tuple(map(method, config.methods)), tuple(map(metric, config.metrics))
 
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
@@ -60,7 +62,7 @@ def main(config: Config) -> None:
     publish(
         "attention_vs_gradcam",
         config,
-        lambda: watched(lambda on_step: train(replace(options, training=training), on_step)),
+        lambda: watched(lambda on_step: train(options, on_step)),
         make,
         reference="shapes-transformer",
         seed=config.seed,

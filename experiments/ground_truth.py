@@ -32,6 +32,7 @@ class Config:
     difficulty: Difficulty = Level.MEDIUM
     correlation: float = 0.0
     training_images: int = 8000
+    plain_images: int = 2000
     epochs: int = 5
     images: int = 48
     methods: tuple[str, ...] = (
@@ -44,7 +45,7 @@ class Config:
         "guided-backprop",
         "guided-gradcam",
         "occlusion",
-        "feature-ablation",
+        "feature-ablation:n_segments=100",
         "gradcam",
         "gradcam++",
         "hirescam",
@@ -62,7 +63,9 @@ class Config:
 def main(config: Config) -> None:
     asked = Asked(tuple(map(method, config.methods)), config.layers, tuple(map(metric, config.metrics)))
     shapes = config.difficulty.shapes(config.correlation)
-    options = TrainingOptions(shapes, n_images=config.training_images, n_epochs=config.epochs, seed=config.seed)
+    options = TrainingOptions(
+        shapes, n_images=config.training_images, n_plain=config.plain_images, n_epochs=config.epochs, seed=config.seed
+    )
 
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
         found = examined(model, shapes, config.images, asked, Limits(config.seed), tick)

@@ -10,6 +10,7 @@ import tyro
 
 if TYPE_CHECKING:
     from interp.core.model import Model
+    from interp.report.product import Tick
     from interp.synthetic import Progress, ShapeOptions
 
 
@@ -31,9 +32,14 @@ Difficulty = Annotated[Level, tyro.conf.EnumChoicesFromValues]
 """A level as an option: `--difficulty easy`."""
 
 
-def watched(learn: Callable[[Callable[[Progress], None]], Model], stage: str = "training") -> Model:
-    """What ``learn`` gives, called with what shows its progress."""
+def told(tick: Tick, stage: str) -> Callable[[Progress], None]:
+    """What a training calls after each step, so that ``tick`` shows it as ``stage``."""
+    return lambda progress: tick(stage, progress.done, progress.steps)
+
+
+def watched(learn: Callable[[Callable[[Progress], None]], Model]) -> Model:
+    """What ``learn`` gives, called with what shows its progress in a bar of its own."""
     from interp.cli.progress import bars
 
     with bars() as tick:
-        return learn(lambda progress: tick(stage, progress.done, progress.steps))
+        return learn(told(tick, "training"))

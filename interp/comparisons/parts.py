@@ -84,13 +84,13 @@ def parts_figure(table: MetricTable, known: Truth, title: str) -> Grid:
 def parts_shown(people: Sequence[Subject], known: Truth, title: str) -> Grid:
     """Rows: the picture, its object, its distractors; the rest faded to grey. Below each: the share of the area."""
     rows = [tuple(ImagePanel(one.view, sublabel=f"{one.label}\nfor {one.target}") for one in people)]
-    for masks in (known.masks, known.distracting):
-        rows.append(
-            tuple(
-                ImagePanel(_faded(one.view, mask), sublabel=f"{mask.mean():.1%}")
-                for one, mask in zip(people, masks[: len(people)], strict=True)
-            )
+    rows += [
+        tuple(
+            ImagePanel(_faded(one.view, mask), sublabel=f"{mask.mean():.1%}")
+            for one, mask in zip(people, masks[: len(people)], strict=True)
         )
+        for masks in (known.masks, known.distracting)
+    ]
     caption = (
         "Outside of a part the picture is faded. Below: the network's prediction and the class explained; the part's share of the area."
     )

@@ -18,7 +18,7 @@ from PIL import Image
 from interp.figures.boxes import Box
 from interp.figures.palette import Array, as_bytes
 
-DPI = 300  # of the rasters inside PDF and SVG, at most
+DPI = 180  # of the rasters inside PDF and SVG, at most: what photographs 224 px high hold in panels of this size
 _CRISP = 60  # of the squares of a small map, at least: some PDF viewers blur what they enlarge
 
 

@@ -6,7 +6,7 @@ Functions on arrays stand in the modules: `localization`, `complexity`, `agreeme
 """
 
 from interp.metrics import agreement, complexity, confidence, deletion, infidelity, localization, road, sensitivity, statistics
-from interp.metrics.cascade import Order, cascade, randomization_curve
+from interp.metrics.cascade import Order, randomization_curve
 from interp.metrics.complexity import Complexity, Sparseness
 from interp.metrics.confidence import AverageDrop, AverageIncrease
 from interp.metrics.deletion import Deletion, Insertion
@@ -45,7 +45,6 @@ __all__ = [
     "SmoothRandomization",
     "Sparseness",
     "agreement",
-    "cascade",
     "complexity",
     "confidence",
     "deletion",

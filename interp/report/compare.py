@@ -38,7 +38,7 @@ from interp.report.standard import contending
 from interp.site import Link
 
 MAPS, METRICS, DEPTH = "Maps", "Metrics", "Depth"
-MOST_ROWS, MOST_LAYERED = 6, 2
+MOST_ROWS, MOST_LAYERED = 4, 2  # photographs shown: all of them are scored
 _AGREEMENT = {"Spearman": Similarity.SPEARMAN, "SSIM": Similarity.SSIM, "Top 10 %": Similarity.TOP_K}
 
 
@@ -132,6 +132,7 @@ def _map_figures(made: Comparison, scale: ScaleBy) -> list[Figure]:
     known = [c.title for c in leading if c.control]
     at = {c.layer for c in leading if c.layer}
     where = f" Methods that work at a layer: at {', '.join(sorted(at))}." if at else ""
+    where += f" The first {len(people)} of {len(made.people)} photographs." if len(people) < len(made.people) else ""
     title = f"Attribution methods on {made.model.spec.reference}"
     figures = [
         Figure(
@@ -228,7 +229,6 @@ def _facts(made: Comparison) -> dict[str, object]:
     found["methods"] = {c.key: _said(made, c) for c in made.contenders}
     found["left_out"] = {judge.metric.name: why for judge, why in made.scored.left_out}
     found["refused"] = {c.key: why for c, why in made.attributed.refused}
-    found["left out"] = {judge.title: why for judge, why in made.scored.left_out}
     if made.scored.values:
         whole = made.table(made.contenders)
         cells = zip(made.contenders, whole.summaries, strict=True)

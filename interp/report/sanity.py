@@ -33,8 +33,9 @@ _STAGED = 1  # photographs of which every stage is shown
 
 
 def product(model: Model, people: Sequence[Subject], maps: Maps, tried: Sequence[Sanity], seed: int, text: str) -> Product:
-    """Curves for each order, and the maps of the first photograph; ``text`` leads the page."""
-    figures = [figure for sanity in tried for figure in (_curves(model, sanity, seed), *_staged(people, maps, sanity))]
+    """Curves for each order, and the maps of the first photograph in the first; ``text`` leads the page."""
+    figures = [_curves(model, sanity, seed) for sanity in tried]
+    figures += _staged(people, maps, tried[0])
     arrays = {f"maps/{TRAINED}/{s.name}/{c.key}": h.values for c, found in maps.items() for s, h in zip(people, found, strict=True)}
     metrics: dict[str, object] = {"predictions": predictions(people)}
     for sanity in tried:
@@ -72,11 +73,12 @@ def _staged(people: Sequence[Subject], maps: Maps, sanity: Sanity) -> list[Figur
     figures = []
     for index, person in enumerate(people[:_STAGED]):
         called = names(maps)
-        cells = {TRAINED: {called[c]: found[index] for c, found in maps.items()}}
+        # Controls stay the same whatever the weights.
+        asked = [c for c in maps if not c.control]
+        cells = {TRAINED: {called[c]: maps[c][index] for c in asked}}
         for number, name in enumerate(sanity.names[1:]):
-            cells[name] = {called[c]: stages[number][index] for c, stages in sanity.maps.items()}
-        known = [called[c] for c in maps if c.control]
-        grid = layers_by_methods(person, cells, known, title=f"Maps as weights are randomized {_ORDERS[sanity.order]}: {person.name}")
+            cells[name] = {called[c]: sanity.maps[c][number][index] for c in asked}
+        grid = layers_by_methods(person, cells, title=f"Maps as weights are randomized {_ORDERS[sanity.order]}: {person.name}")
         alt = f"Maps of {person.name} at each stage of randomization, by method"
         caption = "Rows: the trained network, then with all layers down (or up) to the one named drawn anew."
         figures.append(Figure(f"stages-{sanity.order}-{person.name}", grid, alt, caption, f"Randomized {_ORDERS[sanity.order]}"))

@@ -53,7 +53,7 @@ class Verdict:
 
 
 def examined(model: Model, shapes: ShapeOptions, n_images: int, asked: Asked, limits: Limits, tick: Tick) -> Examined:
-    """Maps and metrics of ``n_images`` held-out pictures (fewer where fewer are classified correctly), drawn from the seed of ``limits``."""
+    """Maps and metrics of ``n_images`` held-out pictures (fewer where fewer are classified correctly), drawn from ``limits.seed``."""
     drawn = truth(model, shapes, max(DRAWN, n_images), limits.seed)
     known = drawn.correct.first(min(n_images, drawn.n_correct))
     return of_known(model, known, drawn.accuracy, asked, limits, tick)

@@ -11,8 +11,8 @@ from interp.comparisons.contenders import Contender, Limits, contenders, control
 from interp.core.baseline import Baseline
 
 
-def named(*texts: str, layers: tuple[str, ...] = ("low", "high"), limits: Limits = Limits(3, 5)) -> list[Contender]:
-    return contenders([method(text) for text in texts], layers, limits, named=True)
+def named(*texts: str) -> list[Contender]:
+    return contenders([method(text) for text in texts], ("low", "high"), Limits(seed=3, batch_size=5), named=True)
 
 
 def test_methods_that_work_at_a_layer_compete_at_each():

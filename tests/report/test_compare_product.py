@@ -114,9 +114,20 @@ def test_metrics_say_means_intervals_and_ranks_of_the_arrays(made):
         assert found[key]["Sparseness (Gini)"]["rank"] is None, "it describes"
         assert found[key]["Deletion AUC (n steps 4)"]["rank"] >= 1
     assert made.metrics["layers"] == ["conv1", "conv2"]
-    assert made.metrics["refused"] == made.metrics["left out"] == {}
+    assert made.metrics["refused"] == made.metrics["left_out"] == {}
     assert made.metrics["methods"]["gradcam@conv1"]["source"] == GradCAM.source
     assert made.metrics["methods"]["gradcam@conv1"]["layer"] == "conv1"
+
+
+def test_differences_to_the_random_map_are_taken_image_by_image(made):
+    found = made.metrics["above_random"]
+    assert list(found) == [key for key in KEYS if key != "random"]
+    for key, cells in found.items():
+        assert set(cells) == {"Relevance mass accuracy", "Deletion AUC (n steps 4)"}, "sparseness only describes"
+        for title, cell in cells.items():
+            values, random = (made.arrays[f"metrics/{title}/{one}"] for one in (key, "random"))
+            interval = bootstrap_interval(values - random, seed=4)
+            assert (cell["mean"], cell["low"], cell["high"]) == (interval.mean, interval.low, interval.high)
 
 
 def test_files_hold_the_whole_table_with_the_controls(made):
@@ -262,6 +273,14 @@ def test_who_cannot_run_is_listed_on_the_page_unless_named(trap_model, photos, m
 def test_attention_that_is_named_is_refused_where_there_is_none(trap_model, photos, name):
     with pytest.raises(Unsupported, match=r"'TrapNet' has no attention layers: choose a CAM such as 'gradcam'"):
         compare(trap_model, photos, asked(name), LIMITS, silent)
+
+
+def test_standard_metrics_that_do_not_fit_are_left_out_and_said(trap_model, photos, monkeypatch):
+    monkeypatch.setattr("interp.report.compare.DEFAULT", ("sparseness", "grid-pointing"))
+    found = compare(trap_model, photos, Asked((method("saliency"),)), LIMITS, silent)
+    why = "the metric 'grid-pointing' needs at least 4 images, not 3: give more"
+    assert found.metrics["left_out"] == {"grid-pointing": why}
+    assert f"Grid pointing game was left out: {why}." in found.numbers[0].text
 
 
 def test_metrics_that_do_not_fit_are_told_before_any_map(trap_model, photos):

@@ -1,0 +1,80 @@
+"""Do a convolutional network and a transformer that solve the same task look at the same pixels?
+
+Both learn to tell the same shapes apart, from the same pictures, and both are right on the pictures shown here. The same methods
+explain the same class: their maps are set side by side, scored against the pixels that are known to matter, and correlated
+across the networks. Two networks of one kind do not agree fully either: the convolutional network trained from another seed is
+the yardstick, maps of different pictures are the control.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from interp.attribution.registry import method
+from interp.cli import experiment
+from interp.cli.publish import publish
+from interp.cli.shapes import Difficulty, Level, told, watched
+from interp.comparisons.contenders import Limits
+from interp.core.model import Model
+from interp.images import Photo
+from interp.metrics.registry import metric
+from interp.report.compare import Asked
+from interp.report.networks import examined_alike, product
+from interp.report.product import Product, Tick
+from interp.synthetic import TrainingOptions, train
+from interp.synthetic.transformer import TransformerOptions
+from interp.synthetic.transformer import train as train_transformer
+
+CONVNET, TRANSFORMER, TWIN = "ConvNet", "Transformer", "ConvNet of another seed"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is drawn and learned; by how many pictures which methods are judged; layers of the one network and the other."""
+
+    difficulty: Difficulty = Level.EASY
+    training_images: int = 10000
+    plain_images: int = 6000
+    epochs: int = 3
+    convnet_epochs: int = 2
+    images: int = 64
+    methods: tuple[str, ...] = ("saliency", "smoothgrad", "input-x-gradient", "integrated-gradients", "occlusion", "gradcam", "layercam")
+    layers: tuple[str, str] = ("stage2.1", "blocks.2")
+    metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc")
+    seed: int = 0
+    out: Path | None = None
+
+
+def main(config: Config) -> None:
+    shapes = config.difficulty.shapes()
+    training = TrainingOptions(shapes, n_images=config.training_images, n_epochs=config.convnet_epochs, seed=config.seed)
+    training = replace(training, n_plain=min(training.n_plain, config.plain_images))
+    of_tokens = replace(TransformerOptions().training, shapes=shapes, n_images=config.training_images, n_plain=config.plain_images)
+    attending = TransformerOptions(replace(of_tokens, n_epochs=config.epochs, seed=config.seed))
+    methods, metrics = tuple(map(method, config.methods)), tuple(map(metric, config.metrics))
+    of_convnet, of_transformer = (Asked(methods, (layer,), metrics) for layer in config.layers)
+
+    def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
+        other = train_transformer(attending, told(tick, f"training {TRANSFORMER}"))
+        twin = train(replace(training, seed=config.seed + 1), told(tick, f"training {TWIN}"))
+        models = {CONVNET: model, TRANSFORMER: other, TWIN: twin}
+        asked = {CONVNET: of_convnet, TRANSFORMER: of_transformer, TWIN: of_convnet}
+        found = examined_alike(models, asked, shapes, config.images, Limits(config.seed), tick)
+        title = f"A convolutional network and a transformer on the same pictures ({config.difficulty} shapes)"
+        yardstick = found.pop(TWIN)
+        return product(found, yardstick, title, " ".join(str(__doc__).split("\n\n", 1)[1].split()), config.seed)
+
+    publish(
+        "convnet_vs_transformer",
+        config,
+        lambda: watched(lambda on_step: train(training, on_step)),
+        make,
+        reference="shapes",
+        seed=config.seed,
+        out=config.out,
+    )
+
+
+if __name__ == "__main__":
+    experiment(Config, main)
