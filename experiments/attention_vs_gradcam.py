@@ -3,8 +3,8 @@
 A small vision transformer learns to tell shapes apart, on pictures where the pixels that matter are known. Where its class token
 looks, layer by layer and rolled out over all of them, is scored against those pixels beside class activation maps at its blocks
 and integrated gradients. Attention knows no class: it is the same map for every class that could be asked about (Jain & Wallace
-2019), so what it finds is what the network looks at, not what speaks for the answer. What leaves the
-last block's patches no longer reaches the classes, so class activation maps are taken up to what it attends to (blocks.3.ln_1).
+2019), so what it finds is what the network looks at, not what speaks for the answer. What leaves the last block's patches no
+longer reaches the classes, so class activation maps end one block earlier than attention.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from interp.report.attention import by_block
 from interp.report.compare import Asked
 from interp.report.product import Product, Tick
 from interp.report.truth import examined, product
+from interp.synthetic import truth
 from interp.synthetic.transformer import TransformerOptions, train
 
 
@@ -36,9 +37,10 @@ class Config:
     training_images: int = 10000
     plain_images: int = 6000
     epochs: int = 3
+    held_out: int = 500
     images: int = 48
     methods: tuple[str, ...] = ("attention-rollout", "gradient-rollout", "gradcam", "layercam", "saliency", "integrated-gradients")
-    layers: tuple[str, ...] = ("blocks.0", "blocks.1", "blocks.2", "blocks.3.ln_1")
+    layers: tuple[str, ...] = ("blocks.0", "blocks.1", "blocks.2")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc", "deletion", "insertion")
     seed: int = 0
     out: Path | None = None
@@ -54,7 +56,8 @@ def main(config: Config) -> None:
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
         attending = tuple(method(f"attention:layer={layer}") for layer in attention.layers(model))
         asked = Asked((*attending, *methods), config.layers, metrics)
-        found = examined(model, shapes, config.images, asked, Limits(config.seed), tick)
+        drawn = truth(model, shapes, config.held_out, config.seed)
+        found = examined(model, drawn, config.images, asked, Limits(config.seed), tick)
         found = replace(found, comparison=by_block(found.comparison), parts=by_block(replace(found.comparison, scored=found.parts)).scored)
         title = f"Attention and class activation maps against known pixels ({config.difficulty} shapes)"
         return product(found, title, " ".join(str(__doc__).split("\n\n", 1)[1].split()))

@@ -22,7 +22,7 @@ from interp.metrics.registry import metric
 from interp.report.compare import Asked
 from interp.report.networks import examined_alike, product
 from interp.report.product import Product, Tick
-from interp.synthetic import TrainingOptions, train
+from interp.synthetic import TrainingOptions, train, truth
 from interp.synthetic.transformer import TransformerOptions
 from interp.synthetic.transformer import train as train_transformer
 
@@ -38,6 +38,7 @@ class Config:
     plain_images: int = 6000
     epochs: int = 3
     convnet_epochs: int = 2
+    held_out: int = 500
     images: int = 64
     methods: tuple[str, ...] = ("saliency", "smoothgrad", "input-x-gradient", "integrated-gradients", "occlusion", "gradcam", "layercam")
     layers: tuple[str, str] = ("stage2.1", "blocks.2")
@@ -60,7 +61,8 @@ def main(config: Config) -> None:
         twin = train(replace(training, seed=config.seed + 1), told(tick, f"training {TWIN}"))
         models = {CONVNET: model, TRANSFORMER: other, TWIN: twin}
         asked = {CONVNET: of_convnet, TRANSFORMER: of_transformer, TWIN: of_convnet}
-        found = examined_alike(models, asked, shapes, config.images, Limits(config.seed), tick)
+        drawn = {name: truth(each, shapes, config.held_out, config.seed) for name, each in models.items()}
+        found = examined_alike(models, drawn, asked, config.images, Limits(config.seed), tick)
         title = f"A convolutional network and a transformer on the same pictures ({config.difficulty} shapes)"
         yardstick = found.pop(TWIN)
         return product(found, yardstick, title, " ".join(str(__doc__).split("\n\n", 1)[1].split()), config.seed)

@@ -22,7 +22,7 @@ from interp.metrics.registry import metric
 from interp.report.compare import Asked
 from interp.report.product import Product, Tick
 from interp.report.truth import examined, product
-from interp.synthetic import TrainingOptions, train
+from interp.synthetic import TrainingOptions, train, truth
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Config:
     training_images: int = 8000
     plain_images: int = 2000
     epochs: int = 5
+    held_out: int = 500
     images: int = 48
     methods: tuple[str, ...] = (
         "saliency",
@@ -68,7 +69,8 @@ def main(config: Config) -> None:
     )
 
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
-        found = examined(model, shapes, config.images, asked, Limits(config.seed), tick)
+        drawn = truth(model, shapes, config.held_out, config.seed)
+        found = examined(model, drawn, config.images, asked, Limits(config.seed), tick)
         title = f"Attribution methods against known pixels ({config.difficulty} shapes)"
         return product(found, title, " ".join(str(__doc__).split("\n\n", 1)[1].split()))
 

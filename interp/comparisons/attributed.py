@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,14 +25,10 @@ Maps = dict[Contender, list[Heatmap]]
 
 @dataclass(frozen=True, eq=False)
 class Attributed:
-    """One Heatmap per image for each contender; who was left out and why; seconds of wall time per image.
-
-    ``seconds`` of class activation maps are those of the pass that made all of them, shared equally.
-    """
+    """One Heatmap per image for each contender; who was left out, and why."""
 
     maps: Maps
     refused: tuple[tuple[Contender, str], ...]
-    seconds: dict[Contender, float]
 
 
 def attribute(
@@ -47,18 +42,14 @@ def attribute(
     evaluate(model, images, units, chunk)  # refuses scores that are not finite, of which every map would be NaN
     maps: Maps = {}
     refused: list[tuple[Contender, str]] = []
-    seconds: dict[Contender, float] = {}
     together = [c for c in contenders if type(c.method) in cams.FAMILY]
     alone = [c for c in contenders if c not in together]
     groups = ([together] if together else []) + [[c] for c in sorted(alone, key=lambda c: not c.named)]
     for done, group in enumerate(groups):
         step("maps", done, len(groups))
-        start = time.perf_counter()
-        for contender, found in _of_group(model, images, units, group, refused, chunk).items():
-            maps[contender] = found
-            seconds[contender] = (time.perf_counter() - start) / len(group) / len(images)
+        maps |= _of_group(model, images, units, group, refused, chunk)
     step("maps", len(groups), len(groups))
-    return Attributed({c: maps[c] for c in contenders if c in maps}, tuple(refused), seconds)
+    return Attributed({c: maps[c] for c in contenders if c in maps}, tuple(refused))
 
 
 def _of_group(

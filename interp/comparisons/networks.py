@@ -77,7 +77,8 @@ def agreement(first: Found, second: Found, seed: int = 0, shift: int = 0) -> Met
     common whatever they show.
     """
     titles = list(first)
-    values = np.array([[_alike(a, b) for a, b in zip(first[t], np.roll(_array(second[t]), -shift), strict=True)] for t in titles])
+    shifted = {title: [*second[title][shift:], *second[title][:shift]] for title in titles}
+    values = np.array([[_alike(a, b) for a, b in zip(first[title], shifted[title], strict=True)] for title in titles])
     intervals = [bootstrap_interval(row, seed=seed) for row in values]
     cells = tuple((Summary(i.mean, i.low, i.high, i.defined),) for i in intervals)
     images = tuple(str(index) for index in range(values.shape[1]))
@@ -142,9 +143,3 @@ def _alike(first: Heatmap, second: Heatmap) -> float:
 def _at(heatmap: Heatmap, size: tuple[int, int]) -> Float[np.ndarray, "rows cols"]:
     """Resized where it must be: maps of one size are compared as they are."""
     return heatmap.values if heatmap.values.shape == size else heatmap.resized(size).values
-
-
-def _array(maps: Sequence[Heatmap]) -> Float[np.ndarray, " n"]:
-    found = np.empty(len(maps), dtype=object)
-    found[:] = list(maps)
-    return found

@@ -90,7 +90,7 @@ def agreement_matrix(maps: Sequence[Sequence[Map]], kind: Similarity = Similarit
     return mean_defined(found)
 
 
-def mean_defined(values: Float[np.ndarray, "n *rest"]) -> Float[np.ndarray, "*rest"]:
+def mean_defined(values: Float[np.ndarray, " n *rest"]) -> Float[np.ndarray, "*rest"]:
     """The mean over the first axis of what is not NaN; NaN where nothing is left."""
     defined = np.isfinite(values)
     count = defined.sum(axis=0)

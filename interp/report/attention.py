@@ -18,13 +18,12 @@ def by_block(made: Comparison) -> Comparison:
     named = {contender: _at_block(made.model, contender) for contender in made.attributed.maps}
     found = made.attributed
     maps = {named[contender]: heatmaps for contender, heatmaps in found.maps.items()}
-    seconds = {named.get(contender, contender): value for contender, value in found.seconds.items()}
     values = {judge: {named[contender]: value for contender, value in row.items()} for judge, row in made.scored.values.items()}
     used = {contender.layer for contender in maps}
     return replace(
         made,
         layers=[layer.name for layer in made.model.layers if layer.name in used],
-        attributed=Attributed(maps, found.refused, seconds),
+        attributed=Attributed(maps, found.refused),
         scored=Scored(values, made.scored.left_out),
     )
 

@@ -14,8 +14,8 @@ from interp.core.model import Model
 from interp.errors import InterpError
 from interp.report.compare import Asked
 from interp.report.product import Figure, Numbers, Product, Tick
-from interp.report.truth import DRAWN, Examined, facts, of_known
-from interp.synthetic import ShapeOptions, Truth, truth, weights
+from interp.report.truth import Examined, facts, of_known
+from interp.synthetic import Truth, weights
 
 MAPS, LOCALIZATION, AGREEMENT = "Maps", "Localization", "Agreement"
 SHOWN = 3
@@ -23,10 +23,12 @@ SHOWN = 3
 
 
 def examined_alike(
-    models: Mapping[str, Model], asked: Mapping[str, Asked], shapes: ShapeOptions, n_images: int, limits: Limits, tick: Tick
+    models: Mapping[str, Model], drawn: Mapping[str, Truth], asked: Mapping[str, Asked], n_images: int, limits: Limits, tick: Tick
 ) -> dict[str, Examined]:
-    """The same held-out pictures, which every network classifies correctly, in the same order; raises InterpError where there is none."""
-    drawn = {name: truth(model, shapes, max(DRAWN, n_images), limits.seed) for name, model in models.items()}
+    """The same held-out pictures, which every network classifies correctly, in the same order; raises InterpError where there is none.
+
+    ``drawn``: the same pictures as each network sees them.
+    """
     common = set.intersection(*(set(one.indices[: one.n_correct]) for one in drawn.values()))
     chosen = sorted(common)[:n_images]
     if not chosen:

@@ -52,9 +52,10 @@ def contending(
     choices = list(asked) or methods(model)
     layers = layers_for(model, patterns, units)
     needing = [choice for choice in choices if choice.kind.place is Place.LAYER and "layer" not in dict(choice.options)]
-    if needing and not layers:
-        name = needing[0].kind.name
-        raise InterpError(f"the method '{name}' works at a layer that fires before '{units[0].layer}': name one with --layers")
+    if needing and not layers and asked:
+        name, order = needing[0].kind.name, [layer.name for layer in model.layers]
+        first = min((unit.layer for unit in units), key=order.index)
+        raise InterpError(f"the method '{name}' works at a layer that fires before '{first}': name one with --layers")
     found: list[Contender] = []
     for choice in choices:
         anywhere = patterns or choice.kind in cams.FAMILY

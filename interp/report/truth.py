@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from interp.attribution.controls import RandomMap
 from interp.comparisons.contenders import Limits
-from interp.comparisons.metric_table import MetricTable
+from interp.comparisons.metric_table import MetricTable, Summary
 from interp.comparisons.parts import OnObject, areas, parts_figure, parts_shown, spread_over_parts
 from interp.comparisons.scored import Scored
 from interp.comparisons.subjects import Subject, shown
@@ -21,11 +20,9 @@ from interp.metrics.statistics import Interval, bootstrap_interval
 from interp.report import compare
 from interp.report.compare import MOST_ROWS, Asked, Comparison, computed
 from interp.report.product import Figure, Numbers, Product, Tick
-from interp.synthetic import ShapeOptions, Truth, truth, weights
+from interp.synthetic import Truth, weights
 
 KNOWN = "Known pixels"
-DRAWN = 500
-"""Held-out pictures on which accuracy is measured, and among which those that are explained are found."""
 _ENLARGED = 4
 """Times that a pixel of the picture is repeated, so that maps over it are smooth."""
 
@@ -45,18 +42,16 @@ class Examined:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one localization metric: the random control's mean, and every other row whose mean is no better."""
+    """Of one localization metric: the random control's mean, and every other row whose mean is no better, with its interval."""
 
     metric: str
     random: float
-    no_better: tuple[str, ...]
+    no_better: tuple[tuple[str, Summary], ...]
 
 
-def examined(model: Model, shapes: ShapeOptions, n_images: int, asked: Asked, limits: Limits, tick: Tick) -> Examined:
-    """Maps and metrics of ``n_images`` held-out pictures (fewer where fewer are classified correctly), drawn from ``limits.seed``."""
-    drawn = truth(model, shapes, max(DRAWN, n_images), limits.seed)
-    known = drawn.correct.first(min(n_images, drawn.n_correct))
-    return of_known(model, known, drawn.accuracy, asked, limits, tick)
+def examined(model: Model, drawn: Truth, n_images: int, asked: Asked, limits: Limits, tick: Tick) -> Examined:
+    """Maps and metrics of the first ``n_images`` of ``drawn`` that are classified correctly, or of all that are where they are fewer."""
+    return of_known(model, drawn.correct.first(min(n_images, drawn.n_correct)), drawn.accuracy, asked, limits, tick)
 
 
 def of_known(model: Model, known: Truth, accuracy: float, asked: Asked, limits: Limits, tick: Tick) -> Examined:
@@ -120,8 +115,12 @@ def facts(found: Examined) -> dict[str, object]:
         "area_share": area,
         "part_shares": {kind.title: float(np.nanmean(share)) for kind, share in areas(found.known).items()},
         "random_mass": {"mean": mass.mean, "low": mass.low, "high": mass.high, "holds_area_share": mass.low <= area <= mass.high},
-        "random_last": {v.metric: {"random": v.random, "last": not v.no_better, "no_better": list(v.no_better)} for v in verdicts(found)},
+        "random_last": {v.metric: _row(v) for v in verdicts(found)},
     }
+
+
+def _row(verdict: Verdict) -> dict[str, object]:
+    return {"random": verdict.random, "last": not verdict.no_better, "no_better": [name for name, _ in verdict.no_better]}
 
 
 def said(found: Examined) -> list[str]:
@@ -134,7 +133,11 @@ def said(found: Examined) -> list[str]:
         f"{mass.mean:.3f} [{mass.low:.3f}, {mass.high:.3f}]: the interval {holds} that share.",
         f"The random map is last in {len(last)} of {len(verdict)} localization metrics{': ' + ', '.join(last) if last else ''}.",
     ]
-    return sentences + [f"In {v.metric} it scores {v.random:.3f}; no better: {', '.join(v.no_better)}." for v in verdict if v.no_better]
+    for v in verdict:
+        if v.no_better:
+            below = ", ".join(f"{name} {cell.mean:.3f} [{cell.low:.3f}, {cell.high:.3f}]" for name, cell in v.no_better)
+            sentences.append(f"In {v.metric} it scores {v.random:.3f}; no better: {below}.")
+    return sentences
 
 
 def verdicts(found: Examined) -> list[Verdict]:

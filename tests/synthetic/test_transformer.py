@@ -18,13 +18,8 @@ from interp.synthetic import EASY, Shape, ShapeOptions, Split, TrainingOptions, 
 from interp.synthetic.transformer import TransformerOptions, train, untrained
 
 TINY = ShapeOptions(classes=(Shape.DISC, Shape.CROSS, Shape.RING), size=(32, 32), n_distractors=0, difficulty=EASY)
-SHORT = TransformerOptions(
-    TrainingOptions(TINY, n_images=240, n_plain=480, n_epochs=4, batch_size=24, learning_rate=0.003),
-    n_blocks=3,
-    n_heads=2,
-    width=24,
-    stem=(8, 16, 16),
-)
+LEARNING = TrainingOptions(TINY, n_images=600, n_plain=240, n_epochs=6, batch_size=24, learning_rate=0.003)
+SHORT = TransformerOptions(LEARNING, n_blocks=3, n_heads=2, width=32, stem=(8, 16, 32))
 
 
 @pytest.fixture(scope="module")
