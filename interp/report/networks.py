@@ -14,7 +14,7 @@ from interp.core.model import Model
 from interp.errors import InterpError
 from interp.report.compare import Asked
 from interp.report.product import Figure, Numbers, Product, Tick
-from interp.report.truth import Examined, facts, of_known
+from interp.report.truth import Examined, bounds, facts, of_known
 from interp.synthetic import Truth, weights
 
 MAPS, LOCALIZATION, AGREEMENT = "Maps", "Localization", "Agreement"
@@ -129,4 +129,4 @@ def _metrics(found: Mapping[str, Examined], change: MetricTable, pairs: Mapping[
 
 def _cells(table: MetricTable) -> dict[str, object]:
     cells = zip(table.entries, table.summaries, strict=True)
-    return {e.method: {m.title: [c.mean, c.low, c.high] for m, c in zip(table.measures, row, strict=True)} for e, row in cells}
+    return {e.method: {m.title: bounds(c) for m, c in zip(table.measures, row, strict=True)} for e, row in cells}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,8 @@ from interp.report.product import Figure, Numbers, Product, Tick
 from interp.synthetic import Truth, weights
 
 KNOWN = "Known pixels"
+MOST_COLUMNS = 11
+"""Methods in one figure: with more its maps become too small for a page."""
 _ENLARGED = 4
 """Times that a pixel of the picture is repeated, so that maps over it are smooth."""
 
@@ -42,10 +45,10 @@ class Examined:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one localization metric: the random control's mean, and every other row whose mean is no better, with its interval."""
+    """Of one localization metric: what the random control scores, and every other row whose mean is no better."""
 
     metric: str
-    random: float
+    random: Summary
     no_better: tuple[tuple[str, Summary], ...]
 
 
@@ -95,11 +98,28 @@ def product(found: Examined, title: str, text: str) -> Product:
         whole,
         title=title,
         lead=f"{text} Network: {made.model.spec.reference}, {found.accuracy:.1%} correct of held-out pictures.",
-        figures=[*figures, *whole.figures],
+        figures=[*figures, *(part for figure in whole.figures for part in narrowed(figure))],
         arrays={**whole.arrays, **arrays},
         metrics=metrics,
         numbers=[numbers, *whole.numbers],
     )
+
+
+def narrowed(figure: Figure) -> list[Figure]:
+    """A figure of maps with many methods as several, as even as they can be, each with the pictures; others as they are."""
+    grid = figure.grid
+    count = -(-(grid.columns - 1) // MOST_COLUMNS)
+    if figure.stem != "methods" or count == 1:
+        return [figure]
+    width = -(-(grid.columns - 1) // count)
+    spans = [range(start, min(start + width, grid.columns)) for start in range(1, grid.columns, width)]
+    found = []
+    for number, span in enumerate(spans, start=1):
+        rows = tuple((row[0], *(row[k] for k in span)) for row in grid.rows)
+        headers = (grid.column_headers[0], *(grid.column_headers[k] for k in span))
+        part = replace(grid, rows=rows, column_headers=headers, title=f"{grid.title} ({number} of {count})")
+        found.append(replace(figure, stem=f"{figure.stem}-{number}", grid=part))
+    return found
 
 
 _DRAWN = "Nothing but the object tells the class, unless backgrounds were tied to it."
@@ -114,13 +134,19 @@ def facts(found: Examined) -> dict[str, object]:
         "n_images": len(found.known),
         "area_share": area,
         "part_shares": {kind.title: float(np.nanmean(share)) for kind, share in areas(found.known).items()},
-        "random_mass": {"mean": mass.mean, "low": mass.low, "high": mass.high, "holds_area_share": mass.low <= area <= mass.high},
+        "random_mass": {**bounds(mass), "holds_area_share": mass.low <= area <= mass.high},
         "random_last": {v.metric: _row(v) for v in verdicts(found)},
     }
 
 
+def bounds(found: Interval | Summary) -> dict[str, float | None]:
+    """Mean and interval, None where not defined: JSON knows no NaN."""
+    values = {"mean": found.mean, "low": found.low, "high": found.high}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+
 def _row(verdict: Verdict) -> dict[str, object]:
-    return {"random": verdict.random, "last": not verdict.no_better, "no_better": [name for name, _ in verdict.no_better]}
+    return {"random": verdict.random.mean, "last": not verdict.no_better, "no_better": [name for name, _ in verdict.no_better]}
 
 
 def said(found: Examined) -> list[str]:
@@ -135,9 +161,13 @@ def said(found: Examined) -> list[str]:
     ]
     for v in verdict:
         if v.no_better:
-            below = ", ".join(f"{name} {cell.mean:.3f} [{cell.low:.3f}, {cell.high:.3f}]" for name, cell in v.no_better)
-            sentences.append(f"In {v.metric} it scores {v.random:.3f}; no better: {below}.")
+            below = ", ".join(f"{name} {_words(cell)}" for name, cell in v.no_better)
+            sentences.append(f"In {v.metric} it scores {_words(v.random)}; no better: {below}.")
     return sentences
+
+
+def _words(cell: Summary) -> str:
+    return f"{cell.mean:.3f} [{cell.low:.3f}, {cell.high:.3f}]"
 
 
 def verdicts(found: Examined) -> list[Verdict]:
@@ -153,8 +183,8 @@ def verdicts(found: Examined) -> list[Verdict]:
 
 def _verdict(main: MetricTable, random: int, column: int) -> Verdict:
     cells = main.column(column)
-    lower: Sequence[str] = [entry.name for row, entry in enumerate(main.entries) if row != random and cells[row].mean <= cells[random].mean]
-    return Verdict(main.measures[column].title, cells[random].mean, tuple(lower))
+    others = [(entry.name, cell) for row, (entry, cell) in enumerate(zip(main.entries, cells, strict=True)) if row != random]
+    return Verdict(main.measures[column].title, cells[random], tuple(one for one in others if one[1].mean <= cells[random].mean))
 
 
 def _area(found: Examined) -> float:

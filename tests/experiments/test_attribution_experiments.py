@@ -14,16 +14,16 @@ from interp.attribution.registry import method
 from interp.comparisons.contenders import Limits
 from interp.comparisons.networks import agreement, differences, grouped, joined, merged
 from interp.comparisons.parts import OnDistractors, OnGround, OnObject, areas, parts
-from interp.comparisons.scored import Scored
+from interp.comparisons.scored import Judge, Scored
 from interp.core.method import Heatmap
 from interp.errors import InterpError
-from interp.figures import CurvePanel, EmptyPanel, ImagePanel, IntervalPanel, MapPanel
+from interp.figures import CurvePanel, EmptyPanel, Grid, ImagePanel, IntervalPanel, MapPanel
 from interp.metrics.localization import relevance_mass
 from interp.metrics.registry import metric
 from interp.report.compare import Asked
 from interp.report.networks import examined_alike
-from interp.report.product import Product, silent
-from interp.report.truth import examined, facts, of_known, said, verdicts
+from interp.report.product import Figure, Product, silent
+from interp.report.truth import examined, facts, narrowed, of_known, said, verdicts
 from interp.runs import verify
 from interp.synthetic import EASY, ShapeOptions, Split, Truth, draw, truth
 from interp.synthetic.network import model_of, untrained
@@ -121,14 +121,32 @@ def test_a_map_worse_than_random_is_named(found):
         return replace(found, comparison=replace(made, scored=Scored({judge: rows}, ())))
 
     (better,) = verdicts(with_saliency_at(0.3))
-    assert (better.metric, better.random, better.no_better) == ("Relevance mass accuracy", pytest.approx(0.2), ())
+    assert (better.metric, better.random.mean, better.no_better) == ("Relevance mass accuracy", pytest.approx(0.2), ())
     (worse,) = verdicts(with_saliency_at(0.1))
     assert [name for name, _ in worse.no_better] == ["Saliency"]
     assert "last in 1 of 1 localization metrics: Relevance mass accuracy" in said(with_saliency_at(0.3))[1]
-    assert said(with_saliency_at(0.1))[2] == "In Relevance mass accuracy it scores 0.200; no better: Saliency 0.100 [0.100, 0.100]."
+    assert (
+        said(with_saliency_at(0.1))[2]
+        == "In Relevance mass accuracy it scores 0.200 [0.200, 0.200]; no better: Saliency 0.100 [0.100, 0.100]."
+    )
     assert facts(with_saliency_at(0.1))["random_last"]["Relevance mass accuracy"]["last"] is False
+    other = Judge(metric("sparseness").make())
     with pytest.raises(InterpError, match=r"there is no localization metric, or no random control, to judge by"):
-        verdicts(replace(found, comparison=replace(made, scored=Scored({}, ()))))
+        verdicts(replace(found, comparison=replace(made, scored=Scored({other: made.scored.values[judge]}, ()))))
+
+
+def test_a_figure_of_many_methods_is_divided():
+    values = [ImagePanel(np.full((2, 2, 3), k / 30)) for k in range(26)]
+    whole = Figure("methods", Grid((tuple(values),), ("a",), tuple(map(str, range(26))), "T"), "alt", "caption", "Maps")
+    found = narrowed(whole)
+    assert [figure.stem for figure in found] == ["methods-1", "methods-2", "methods-3"]
+    assert [figure.grid.column_headers for figure in found] == [
+        ("0", *map(str, span)) for span in (range(1, 10), range(10, 19), range(19, 26))
+    ]
+    assert [figure.grid.rows[0] for figure in found] == [(values[0], *values[a:b]) for a, b in ((1, 10), (10, 19), (19, 26))]
+    assert found[1].grid.title == "T (2 of 3)"
+    other = replace(whole, stem="metrics")
+    assert narrowed(other) == [other]
 
 
 def test_a_tied_background_is_drawn_and_told_in_the_pictures(model):
@@ -171,14 +189,19 @@ def test_attention_stands_in_the_place_of_its_block(product_of):
 
 def test_both_networks_see_the_same_pictures(product_of):
     product, metrics, arrays = product_of(
-        "convnet_vs_transformer", images=3, convnet_epochs=1, methods=("saliency", "gradcam"), metrics=("relevance-mass",), **FEW
+        "convnet_vs_transformer",
+        **FEW | {"held_out": 240, "training_images": 480},
+        images=3,
+        convnet_epochs=1,
+        methods=("saliency", "gradcam"),
+        metrics=("relevance-mass",),
     )
     keys = {
         name: {key.split("/")[2] for key in arrays if key.startswith(f"{name}/maps/")} for name in ("ConvNet", "Transformer", "yardstick")
     }
     assert keys["ConvNet"] == keys["Transformer"] == keys["yardstick"]
     picture = next(iter(keys["ConvNet"]))
-    assert np.array_equal(arrays[f"ConvNet/maps/{picture}/random"], arrays[f"Transformer/maps/{picture}/random"])
+    assert np.array_equal(arrays[f"ConvNet/maps/{picture}/sobel"], arrays[f"Transformer/maps/{picture}/sobel"])
     assert not np.array_equal(arrays[f"ConvNet/maps/{picture}/saliency"], arrays[f"Transformer/maps/{picture}/saliency"])
     assert len({network["sha256"] for network in metrics["networks"].values()}) == 3
     maps = product.figures[0].grid
