@@ -18,7 +18,8 @@ from interp.comparisons.contenders import Limits
 from interp.core.model import Model
 from interp.images import SAMPLES, Photo, load
 from interp.metrics.registry import metric
-from interp.report.compare import Asked, compare
+from interp.report.compare import compare
+from interp.report.comparison import Asked
 from interp.report.product import Product, Tick
 
 

@@ -19,7 +19,7 @@ from interp.comparisons.contenders import Limits
 from interp.core.model import Model
 from interp.images import Photo
 from interp.metrics.registry import metric
-from interp.report.compare import Asked
+from interp.report.comparison import Asked
 from interp.report.product import Product, Tick
 from interp.report.truth import examined, product
 from interp.synthetic import TrainingOptions, train, truth

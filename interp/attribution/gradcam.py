@@ -3,8 +3,8 @@
 Maps are signed: the ReLU of the paper's equation 2 is ``heatmap.positive``. `cams` has the kinds that came after it.
 
 In the last block of a vision transformer that reads its class token, the score depends on no patch token of the
-block's output: the gradient is exactly zero there and so is the map (`is_zero` tells). Ask for a layer before the
-last attention instead, such as the last block's first norm, or the output of the block before.
+block's output: the gradient is exactly zero there and so is the map, which says so (`Fault.CLASS_TOKEN_ONLY`). Ask for
+a layer before the last attention instead, such as the last block's first norm, or the output of the block before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
@@ -54,12 +53,3 @@ def of(model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit], la
     """
     found = onepass.of(model, images, units, layers, [GradCAM])
     return [{layer: heatmap for (_, layer), heatmap in maps.items()} for maps in found]
-
-
-def is_zero(heatmap: Heatmap) -> bool:
-    """Whether every value is exactly zero: no place of the layer speaks for or against the unit.
-
-    So it is where the score's gradient does not reach the layer's places: patch tokens in the last block of a
-    transformer read at its class token, or behind ReLUs that are all off. Such a map is no evidence of anything.
-    """
-    return not np.any(heatmap.values)

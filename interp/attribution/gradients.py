@@ -1,4 +1,4 @@
-"""The gradient of a unit's score in the image: alone (saliency) and times the image."""
+"""The gradient of a unit's score in the image: alone (saliency) and times the image's difference from a baseline."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from interp.attribution.channels import Reduction
 from interp.attribution.pixelwise import Explained, Pixelwise
+from interp.core.baseline import Baseline, baseline
 from interp.core.model import Model
 from interp.core.score import Scores
 from interp.core.unit import Unit
@@ -40,16 +41,21 @@ class Saliency(Pixelwise):
 
 @dataclass(frozen=True)
 class InputXGradient(Pixelwise):
-    """The gradient times the [0, 1] image, summed over channels; in the score's unit. Black pixels get zero."""
+    """(x - x0) times the gradient at the image x, for a baseline x0; summed over channels; in the score's unit.
+
+    Pixels that equal the baseline get zero. The mean colour, the default, is zero to the network: the normalized input times
+    the gradient in it, as is usual in the literature. `Baseline.BLACK` gives the [0, 1] image times its gradient.
+    """
 
     name: ClassVar[str] = "input-x-gradient"
     title: ClassVar[str] = "Input x gradient"
     source: ClassVar[str] = "Shrikumar et al. 2016"
 
+    baseline: Baseline = Baseline.MEAN
+
     def _explain(self, model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit]) -> Explained:
-        scores = Scores(model, units)
-        values = captum.attr.InputXGradient(scores).attribute(images.requires_grad_(), target=scores.columns(units))
-        return Explained.plainly(values)
+        differences = images - baseline(model, images, self.baseline)
+        return Explained.plainly(differences * gradient(model, images, units))
 
 
 def gradient(model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit]) -> Float[Tensor, "n c h w"]:

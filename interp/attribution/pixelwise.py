@@ -1,7 +1,8 @@
 """What methods at the input's pixels share: checks, one value per pixel and channel, the reduction to a `Heatmap`, its doubts.
 
 The input of an attribution is the [0, 1] image, as normalization happens inside the model: gradients are per unit of
-brightness, and "times input" means times brightness, so that a black pixel gets zero.
+brightness, and "times input" means times the difference from a baseline, by default the mean colour (zero to the
+network), so that a pixel of the baseline's colour gets zero.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Attribution to superpixels: ablating each (Zeiler & Fergus 2014), LIME (Ribeiro et al. 2016), Kernel SHAP (Lundberg & Lee 2017).
 
-A superpixel is a SLIC segment (Achanta et al. 2012) of the image; all its pixels get one value.
+A superpixel is a SLIC segment (Achanta et al. 2012) of the image, or a cell of a regular grid where SLIC finds no two;
+all its pixels get one value.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -39,8 +41,13 @@ Coefficients = Callable[[Tensor, Tensor, Int[np.ndarray, "h w"], Unit], np.ndarr
 def superpixels(image: Float[Tensor, "c h w"], n_segments: int) -> Int[np.ndarray, "h w"]:
     """The superpixel of each pixel, 0 to their number - 1: about ``n_segments``, the same on every call.
 
-    Raises InterpError where ``n_segments`` is more than the image's pixels, or SLIC finds no two superpixels.
+    They are SLIC's. Where it finds fewer than two, as in noise, they are the cells of a grid: of h x w pixels, R rows, the
+    rounded sqrt(n_segments h / w), 1 to min(h, n_segments), and C columns, the rounded n_segments / R, 1 to w. Pixel (row,
+    col) is in cell (floor(row R / h), floor(col C / w)), so that cells differ by at most one pixel in height and in width.
+
+    Raises InterpError where ``n_segments`` is below 2 or more than the image's pixels.
     """
+    refuse_below(2, n_segments=n_segments)
     rows, cols = image.shape[1:]
     if n_segments > rows * cols:
         raise InterpError(f"`n_segments` is {n_segments}, but the image has {rows * cols} pixels: give fewer")
@@ -49,9 +56,18 @@ def superpixels(image: Float[Tensor, "c h w"], n_segments: int) -> Int[np.ndarra
     values = image.permute(1, 2, 0).cpu().double().numpy()
     found = slic(values, n_segments=n_segments, compactness=compactness, convert2lab=coloured, start_label=0, channel_axis=-1)
     labels, segments = np.unique(found, return_inverse=True)
+    # In noise SLIC's segments are scattered pixels, which it merges until one is left.
     if len(labels) < 2:
-        raise InterpError(f"SLIC finds a single superpixel in an image of {rows} x {cols} pixels: give more than {n_segments} `n_segments`")
+        return _grid(rows, cols, n_segments)
     return segments.reshape(rows, cols).astype(np.int64)
+
+
+def _grid(rows: int, cols: int, n_segments: int) -> Int[np.ndarray, "h w"]:
+    down = min(max(round(math.sqrt(n_segments * rows / cols)), 1), rows, n_segments)
+    across = min(max(round(n_segments / down), 1), cols)
+    row, col = np.indices((rows, cols))
+    cells: np.ndarray = row * down // rows * across + col * across // cols
+    return cells.astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,8 @@ class Compare:
         def make(model: Model, pictures: list[Photo], tick: Tick) -> Product:
             from interp.comparisons.contenders import Limits
             from interp.comparisons.scaling import ScaleBy
-            from interp.report.compare import Asked, compare
+            from interp.report.compare import compare
+            from interp.report.comparison import Asked
 
             asked = Asked(tuple(chosen), self.layers, tuple(judges), target_of(model, self.target), ScaleBy(self.scale), masks)
             return compare(model, pictures, asked, Limits(self.loading.seed, self.batch_size), tick)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from interp.figures import Grid, Kind, MatrixPanel, Scale
 
 SCALE = Scale(-1.0, 1.0, Kind.DIVERGING, "agreement: 1 for equal maps")
-_MOST_BESIDE = 9  # methods, up to which matrices stand side by side
+MOST_BESIDE = 9  # methods, up to which matrices stand side by side
 _NAMES, _CELL = 1.7, 0.31  # inches: a number in each cell
 
 
@@ -28,6 +28,6 @@ def agreement_figure(
     """
     panels = [MatrixPanel(values, SCALE, tuple(names), tuple(names), controls=tuple(controls)) for values in matrices.values()]
     size = max(2.6, _NAMES + _CELL * len(names))
-    if len(names) <= _MOST_BESIDE:
+    if len(names) <= MOST_BESIDE:
         return Grid((tuple(panels),), (), tuple(matrices), title, caption, size)
     return Grid(tuple((panel,) for panel in panels), tuple(matrices), (), title, caption, size)

@@ -57,12 +57,15 @@ def randomized(
     n_steps: int,
     seed: int,
     step: Step,
+    batch_size: int = 32,
 ) -> Sanity:
-    """Every contender asked again after each stage; the model is left as it was."""
+    """Every contender asked again after each stage, about ``batch_size`` images at once; the model is left as it was."""
     found: dict[Contender, list[cascades.Step]] = {}
     for done, contender in enumerate(maps):
         step(f"randomizing, {order}", done, len(maps))
-        found[contender] = cascades.cascade(contender.method, model, images, units, order=order, n_steps=n_steps, seed=seed)
+        found[contender] = cascades.cascade(
+            contender.method, model, images, units, order=order, n_steps=n_steps, seed=seed, batch_size=batch_size
+        )
     step(f"randomizing, {order}", len(maps), len(maps))
     stages = next(iter(found.values()))
     alike = {measure: {c: likeness(maps[c], steps, measure) for c, steps in found.items()} for measure in measures}

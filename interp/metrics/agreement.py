@@ -51,8 +51,13 @@ def ssim(first: Map, second: Map) -> float:
 def top_k_intersection(first: Map, second: Map, share: float = TOP_SHARE) -> float:
     """Share of the k highest places that two maps have in common, k = ``share`` of all places (at least 1); 0 to 1.
 
-    Equal values are taken in reading order, as a stable sort does. Two random maps have ``share`` in common. Raises
-    InterpError where ``share`` is not above 0 and at most 1.
+    Places that are tied at the bound are not chosen by their position: each has as weight the share of them that there is room
+    for, which is its chance to be drawn; those above have 1, those below 0. If both maps drew independently, m = sum(w1 w2) places
+    would be common on average, and c = k^2 / (number of places) by chance. Up to chance, m <= c, the result is m / k. Above it, it
+    is s + (1 - s) (m - c) / sqrt((sum(w1^2) - c) (sum(w2^2) - c)), s = c / k: from the chance level s to 1 for maps of the same
+    weights, such as a map and itself. Tied zeros, most of a sparse map, thus make no agreement; without ties both are the plain
+    intersection / k. Maps that know nothing of each other have about ``share`` in common. Raises InterpError where ``share`` is not
+    above 0 and at most 1.
     """
     if not 0 < share <= 1:
         raise InterpError(f"`share` is {share}: give the share of places that counts as top, above 0 and at most 1")
@@ -152,17 +157,27 @@ def _structure(first: Map, second: Map) -> float:
     return float(compared(first, second, data_range=1.0, **window))
 
 
-def _top(values: Map, share: float = TOP_SHARE) -> np.ndarray | None:
+def _top(values: Map, share: float = TOP_SHARE) -> Float[np.ndarray, " places"] | None:
+    """How much of each place is among the highest: 1 above the bound, the share that is left on it, 0 below."""
     if not _varies(values):
         return None
     count = max(1, round(share * values.size))
-    top = np.zeros(values.size, dtype=bool)
-    top[np.argsort(-values, axis=None, kind="stable")[:count]] = True
-    return top
+    flat = values.ravel()
+    bound = np.partition(flat, flat.size - count)[flat.size - count]
+    above, tied = flat > bound, flat == bound
+    weights: np.ndarray = above + tied * ((count - above.sum()) / tied.sum())
+    return weights
 
 
-def _common(first: np.ndarray, second: np.ndarray) -> float:
-    return float((first & second).sum() / first.sum())
+def _common(first: Float[np.ndarray, " places"], second: Float[np.ndarray, " places"]) -> float:
+    count = round(float(first.sum()))
+    share = count / first.size
+    chance = count * share
+    expected = float(first @ second)
+    if expected <= chance:
+        return expected / count
+    most = np.sqrt((first @ first - chance) * (second @ second - chance))
+    return float(share + (1 - share) * min(1.0, (expected - chance) / most))
 
 
 def _refuse_sizes(first: Map, second: Map) -> None:

@@ -68,11 +68,13 @@ def cascade(
     n_steps: int = 6,
     redraw: Redraw = Redraw.RESET,
     seed: int = 0,
+    batch_size: int = 32,
 ) -> list[Step]:
     """The maps after each of at most ``n_steps`` groups of layers has been randomized; the model is left as it was, on errors too.
 
     All weights are random after the last step, except for ``INDEPENDENT``. A layer gets the same random weights at each step and
-    in each order. Raises Unsupported for a network without weights.
+    in each order. The method is asked about ``batch_size`` images at once. Raises Unsupported for a network without weights, and
+    InterpError where ``n_steps`` or ``batch_size`` is below 1.
     """
     layers = weighted_layers(model)
     if not layers:
@@ -83,8 +85,17 @@ def cascade(
     for group in layer_groups(layers[::-1] if from_the_top else layers, n_steps):
         random = group if order is Order.INDEPENDENT else (*random, *group)
         with randomized_weights(model, random, seed, redraw):
-            steps.append(Step(group, tuple(method(model, images, units))))
+            steps.append(Step(group, tuple(in_batches(method, model, images, units, batch_size))))
     return steps
+
+
+def in_batches(method: Ask, model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit], batch_size: int) -> list[Heatmap]:
+    """``method``'s maps, ``batch_size`` images at a time; raises InterpError where that is below 1."""
+    if batch_size < 1:
+        raise InterpError(f"`batch_size` is {batch_size}: give at least 1")
+    starts = range(0, len(images), batch_size)
+    parts = [method(model, images[start : start + batch_size], units[start : start + batch_size]) for start in starts]
+    return [heatmap for part in parts for heatmap in part]
 
 
 def likeness(trained: Sequence[Heatmap], steps: Sequence[Step], kind: Similarity) -> Float[np.ndarray, "steps n"]:
@@ -104,8 +115,9 @@ def randomization_curve(
     n_steps: int = 6,
     redraw: Redraw = Redraw.RESET,
     seed: int = 0,
+    batch_size: int = 32,
 ) -> RandomizationCurve:
     """`cascade` and `likeness` in one: for several similarities of one cascade, call these."""
-    trained = method(model, images, units)
-    steps = cascade(method, model, images, units, order=order, n_steps=n_steps, redraw=redraw, seed=seed)
+    trained = in_batches(method, model, images, units, batch_size)
+    steps = cascade(method, model, images, units, order=order, n_steps=n_steps, redraw=redraw, seed=seed, batch_size=batch_size)
     return RandomizationCurve(tuple(step.layers for step in steps), likeness(trained, steps, similarity))

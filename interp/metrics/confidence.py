@@ -13,7 +13,7 @@ from torch import Tensor
 
 from interp.core.baseline import Baseline, baseline
 from interp.metrics.evidence import Better, Evidence
-from interp.metrics.scoring import Output, Score, scorer, scores_of, where_finite
+from interp.metrics.scoring import Output, Score, scorer, scores_of, where_telling
 
 _SOURCE = "Chattopadhay et al. 2018"
 
@@ -60,7 +60,8 @@ class AverageDrop:
 
     The map is resized, its positive part scaled to [0, 1] per image, and multiplied with the image; what is not shown is black,
     as in the paper, unless ``baseline`` says otherwise (``MEAN``: multiplied after the normalization, as grad-cam does). NaN for a map
-    that is not finite and for a score that is not positive, as raw scores can be. A zero or constant map shows nothing.
+    that is constant (a zero map, too) or not finite, and for a score that is not positive, as raw scores can be. Of a map without
+    positive values only the baseline is left.
     """
 
     name: ClassVar[str] = "average-drop"
@@ -75,14 +76,14 @@ class AverageDrop:
     batch_size: int = 8
 
     def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
-        return where_finite(evidence, lambda usable: drop(*_scores(usable, self.output, self.baseline, self.batch_size)))
+        return where_telling(evidence, lambda usable: drop(*_scores(usable, self.output, self.baseline, self.batch_size)))
 
 
 @dataclass(frozen=True)
 class AverageIncrease:
     """1 where the score rises when only what the map shows is left, 0 where it does not; its mean over images is the paper's measure.
 
-    Masked as in `AverageDrop`. NaN for a map that is not finite.
+    Masked as in `AverageDrop`. NaN for a map that is constant or not finite.
     """
 
     name: ClassVar[str] = "average-increase"
@@ -97,7 +98,7 @@ class AverageIncrease:
     batch_size: int = 8
 
     def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
-        return where_finite(evidence, self._increased)
+        return where_telling(evidence, self._increased)
 
     def _increased(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         whole, masked = _scores(evidence, self.output, self.baseline, self.batch_size)

@@ -20,7 +20,7 @@ from interp.core.baseline import Baseline, baseline
 from interp.errors import InterpError
 from interp.metrics.evidence import Better, Evidence
 from interp.metrics.ordering import removal_order, removed_counts
-from interp.metrics.scoring import Output, Score, scorer, scores_of, where_finite
+from interp.metrics.scoring import Output, Score, scorer, scores_of, where_telling
 
 _SOURCE = "Petsiuk et al. 2018 (RISE)"
 
@@ -119,9 +119,9 @@ class Deletion(_Options):
     """Area under the deletion curve: low where the first pixels removed take the score with them.
 
     By default the probability of the class, or the raw score of any other unit (`Output.AUTO`), with pixels removed to the
-    preprocessing's mean colour. NaN for a map that is not finite. A zero or constant map is removed in the order of its ties, so it
-    scores as a map of random pixels does, which can be low: scattered holes destroy an image faster than a patch does. Compare maps
-    with controls as smooth as they are, and read insertion beside it.
+    preprocessing's mean colour. NaN for a map that is constant (a zero map, too) or not finite: it orders nothing. A map of random
+    pixels can score low: scattered holes destroy an image faster than a patch does, and the many ties of a sparse map are removed
+    like that. Compare maps with controls as smooth as they are, and read insertion beside it.
     """
 
     name: ClassVar[str] = "deletion"
@@ -132,7 +132,7 @@ class Deletion(_Options):
     source: ClassVar[str] = _SOURCE
 
     def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
-        return where_finite(evidence, lambda usable: area(self.curve(usable)))
+        return where_telling(evidence, lambda usable: area(self.curve(usable)))
 
     def curve(self, evidence: Evidence) -> Float[np.ndarray, "n points"]:
         """The curves behind the areas, (n, n_steps + 1), from the image to the baseline; raises InterpError at a map that is not finite."""
@@ -158,7 +158,7 @@ class Insertion(_Options):
     baseline: Baseline = Baseline.BLUR
 
     def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
-        return where_finite(evidence, lambda usable: area(self.curve(usable)))
+        return where_telling(evidence, lambda usable: area(self.curve(usable)))
 
     def curve(self, evidence: Evidence) -> Float[np.ndarray, "n points"]:
         """The curves behind the areas, (n, n_steps + 1), from the baseline to the image; raises InterpError at a map that is not finite."""

@@ -17,18 +17,20 @@ from interp.core.model import Model
 from interp.core.rng import content, generator
 from interp.errors import InterpError
 from interp.metrics.evidence import Better, Evidence
-from interp.metrics.scoring import Output, Score, scorer, scores_of, where_finite
+from interp.metrics.scoring import Output, Score, scorer, scores_of, where_telling
 
 
 class Scaling(StrEnum):
     """What is done about the scale of a map before it is compared with the score's changes.
 
-    ``NONE``: nothing, eq. 1 of the paper. ``OPTIMAL``: the map is multiplied by the paper's beta*, the factor that fits best, per
-    image; the sign is then not seen, as beta* may be negative. ``SHARE``: as ``OPTIMAL``, divided by the mean squared change, so 0 is
-    exact and 1 no better than a zero map.
+    ``NONE``: nothing, eq. 1 of the paper. ``POSITIVE``: the map is multiplied by the factor of 0 or more that fits best, per image:
+    max(0, beta*), with the paper's beta*. A map whose sign is wrong is then worth no more than a zero map. ``OPTIMAL``: multiplied by
+    beta* itself, as Captum does; it may be negative, so that a map and its negative score the same. ``SHARE``: as ``POSITIVE``, divided
+    by the mean squared change, so 0 is exact and 1 no better than a zero map.
     """
 
     NONE = "none"
+    POSITIVE = "positive"
     OPTIMAL = "optimal"
     SHARE = "share"
 
@@ -116,20 +118,23 @@ def responses(
 
 
 def infidelity(
-    predicted: Float[np.ndarray, "n samples"], happened: Float[np.ndarray, "n samples"], scaling: Scaling = Scaling.OPTIMAL
+    predicted: Float[np.ndarray, "n samples"], happened: Float[np.ndarray, "n samples"], scaling: Scaling = Scaling.POSITIVE
 ) -> Float[np.ndarray, " n"]:
     """The mean squared difference of what a map predicts and what happens, in squared units of the score (``SHARE``: no unit).
 
     beta* = E[predicted * happened] / E[predicted^2] (the paper's section 2.1); where all predictions are 0, so is every multiple, and the
-    result is that of a zero map. ``SHARE`` is NaN where nothing ever happens.
+    result is that of a zero map, as it is where beta* is negative and only factors of 0 or more are allowed. ``SHARE`` is NaN where
+    nothing ever happens.
     """
     if scaling is Scaling.NONE:
         plain: np.ndarray = np.square(predicted - happened).mean(axis=1)
         return plain
     power = np.square(predicted).sum(axis=1)
     beta = (predicted * happened).sum(axis=1) / np.where(power > 0, power, 1)
+    if scaling is not Scaling.OPTIMAL:
+        beta = np.maximum(0, beta)
     error: np.ndarray = np.square(beta[:, None] * predicted - happened).mean(axis=1)
-    if scaling is Scaling.OPTIMAL:
+    if scaling is not Scaling.SHARE:
         return error
     scale = np.square(happened).mean(axis=1)
     share: np.ndarray = error / np.where(scale > 0, scale, np.nan)
@@ -140,8 +145,13 @@ def infidelity(
 class Infidelity:
     """E[(I^T phi - (f(x) - f(x - I)))^2] over random perturbations I: 0 where the map predicts every change of the score.
 
-    f is the raw score by default, which is what maps explain. NaN for a map that is not finite; a zero map predicts no change, so it
-    scores the mean squared change, and with the optimal scale no map scores worse.
+    f is the raw score by default, which is what maps explain. NaN for a map that is constant (a zero map, too) or not finite. By
+    default the scale is the best that keeps the sign: no map scores worse than one that predicts no change, which is the mean squared
+    change (the value of `infidelity` for a zero map), and a map of the wrong sign scores just that.
+
+    Squares are all of one size, so a constant map predicts the same drop for each, and the best constant prediction, the mean drop,
+    is often near the truth: a constant map is a strong baseline under removal of squares (`infidelity` of its `responses`
+    tells its value), and maps that are nearly constant come close to it.
     """
 
     name: ClassVar[str] = "infidelity"
@@ -153,13 +163,13 @@ class Infidelity:
 
     perturbation: Squares | Noise = Squares()
     n_samples: int = 64
-    scaling: Scaling = Scaling.OPTIMAL
+    scaling: Scaling = Scaling.POSITIVE
     output: Output = Output.LOGIT
     batch_size: int = 8
     seed: int = 0
 
     def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
-        return where_finite(evidence, self._measured)
+        return where_telling(evidence, self._measured)
 
     def _measured(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         predicted, happened = responses(

@@ -1,8 +1,8 @@
 """Does a method notice that the weights were randomized? A map that stays the same explains the image, not the network.
 
-Cascades are those of `cascade`. Numbers are NaN where the trained map is constant or not finite, and steps at which a map is so
-do not count: a vanished map is neither alike nor different. A method that ignores the weights, such as |input|, is found out:
-its similarity is 1 and its complexity does not rise.
+Cascades are those of `cascade`; ``batch_size`` images are explained at once. Numbers are NaN where the trained map is constant or
+not finite, and steps at which a map is so do not count: a vanished map is neither alike nor different. A method that ignores the
+weights, such as |input|, is found out: its similarity is 1 and its complexity does not rise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from interp.core.rng import content, generator
 from interp.core.unit import Unit
 from interp.errors import InterpError
 from interp.metrics.agreement import Similarity, mean_defined
-from interp.metrics.cascade import Ask, Order, cascade, likeness
+from interp.metrics.cascade import Ask, Order, Step, cascade, in_batches, likeness
 from interp.metrics.evidence import Better, Evidence
 
 
@@ -50,11 +50,11 @@ class Randomization:
     similarity: Similarity = Similarity.ABSOLUTE_SPEARMAN
     n_steps: int = 6
     redraw: Redraw = Redraw.RESET
+    batch_size: int = 32
     seed: int = 0
 
     def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
-        e, s = evidence, self
-        steps = cascade(e.method, e.model, e.images, e.units, order=s.order, n_steps=s.n_steps, redraw=s.redraw, seed=s.seed)
+        steps = _cascade(self, evidence.method, evidence)
         return mean_defined(likeness(evidence.heatmaps, steps, self.similarity))
 
 
@@ -80,15 +80,15 @@ class SmoothRandomization:
     similarity: Similarity = Similarity.ABSOLUTE_SPEARMAN
     n_steps: int = 3
     redraw: Redraw = Redraw.RESET
+    batch_size: int = 32
     seed: int = 0
 
     def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         def ask(model: Model, images: Tensor, units: Sequence[Unit]) -> list[Heatmap]:
             return averaged(evidence.method, model, images, units, self.n_samples, self.noise, self.seed)
 
-        e, s = evidence, self
-        trained = ask(e.model, e.images, e.units)
-        steps = cascade(ask, e.model, e.images, e.units, order=s.order, n_steps=s.n_steps, redraw=s.redraw, seed=s.seed)
+        trained = in_batches(ask, evidence.model, evidence.images, evidence.units, self.batch_size)
+        steps = _cascade(self, ask, evidence)
         return mean_defined(likeness(trained, steps, self.similarity))
 
 
@@ -110,16 +110,32 @@ class EfficientRandomization:
 
     bins: int = 100
     redraw: Redraw = Redraw.RESET
+    batch_size: int = 32
     seed: int = 0
 
     def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
-        (step,) = cascade(evidence.method, evidence.model, evidence.images, evidence.units, n_steps=1, redraw=self.redraw, seed=self.seed)
+        e, s = evidence, self
+        (step,) = cascade(e.method, e.model, e.images, e.units, n_steps=1, redraw=s.redraw, seed=s.seed, batch_size=s.batch_size)
         # A layer's few places would each have a bin of their own.
         size = (int(evidence.images.shape[-2]), int(evidence.images.shape[-1]))
         before = np.array([histogram_entropy(heatmap.resized(size).values, self.bins) for heatmap in evidence.heatmaps])
         after = np.array([histogram_entropy(heatmap.resized(size).values, self.bins) for heatmap in step.heatmaps])
         rise: np.ndarray = (after - before) / before
         return rise
+
+
+def _cascade(metric: Randomization | SmoothRandomization, ask: Ask, evidence: Evidence) -> list[Step]:
+    return cascade(
+        ask,
+        evidence.model,
+        evidence.images,
+        evidence.units,
+        order=metric.order,
+        n_steps=metric.n_steps,
+        redraw=metric.redraw,
+        seed=metric.seed,
+        batch_size=metric.batch_size,
+    )
 
 
 def histogram_entropy(values: Float[np.ndarray, "rows cols"], bins: int = 100) -> float:

@@ -23,7 +23,7 @@ from interp.core.rng import content, generator
 from interp.errors import InterpError
 from interp.metrics.evidence import Better, Evidence
 from interp.metrics.ordering import removal_order, removed_counts
-from interp.metrics.scoring import Output, Score, scorer, scores_of, where_finite
+from interp.metrics.scoring import Output, Score, scorer, scores_of, where_telling
 
 _SOURCE = "Rong et al. 2022"
 
@@ -117,8 +117,8 @@ class _Options:
 class Road(_Options):
     """(LeRF - MoRF) / 2, the mean over percentiles: how much more it costs to lose the highest values than the lowest.
 
-    Between -1/2 and 1/2 for probabilities. NaN for a map that is not finite; around 0 for a zero or constant map, whose order is
-    that of a random map.
+    Between -1/2 and 1/2 for probabilities; around 0 for a random map. NaN for a map that is constant (a zero map, too) or not
+    finite: it orders nothing.
     """
 
     name: ClassVar[str] = "road"
@@ -129,7 +129,7 @@ class Road(_Options):
     source: ClassVar[str] = _SOURCE
 
     def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
-        return where_finite(evidence, self._combined)
+        return where_telling(evidence, self._combined)
 
     def _combined(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         lerf, morf = self.curve(evidence, First.LEAST), self.curve(evidence, First.MOST)
@@ -139,7 +139,7 @@ class Road(_Options):
 
 @dataclass(frozen=True)
 class RoadMoRF(_Options):
-    """The mean score with the most relevant pixels imputed; NaN for a map that is not finite."""
+    """The mean score with the most relevant pixels imputed; NaN for a map that is constant or not finite."""
 
     name: ClassVar[str] = "road-morf"
     title: ClassVar[str] = "ROAD, most relevant first"
@@ -149,12 +149,12 @@ class RoadMoRF(_Options):
     source: ClassVar[str] = _SOURCE
 
     def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
-        return where_finite(evidence, lambda usable: self.curve(usable, First.MOST).mean(axis=1))
+        return where_telling(evidence, lambda usable: self.curve(usable, First.MOST).mean(axis=1))
 
 
 @dataclass(frozen=True)
 class RoadLeRF(_Options):
-    """The mean score with the least relevant pixels imputed; NaN for a map that is not finite."""
+    """The mean score with the least relevant pixels imputed; NaN for a map that is constant or not finite."""
 
     name: ClassVar[str] = "road-lerf"
     title: ClassVar[str] = "ROAD, least relevant first"
@@ -164,7 +164,7 @@ class RoadLeRF(_Options):
     source: ClassVar[str] = _SOURCE
 
     def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
-        return where_finite(evidence, lambda usable: self.curve(usable, First.LEAST).mean(axis=1))
+        return where_telling(evidence, lambda usable: self.curve(usable, First.LEAST).mean(axis=1))
 
 
 def _solution(image: Float[np.ndarray, "c h w"], missing: Bool[np.ndarray, "h w"], count: int) -> Float[np.ndarray, "missing c"]:

@@ -66,9 +66,12 @@ def scores_of(score: Score, variants: Iterable[tuple[int, Float[Tensor, "c h w"]
     return np.concatenate(parts).astype(np.float64)
 
 
-def where_finite(evidence: Evidence, measure: Callable[[Evidence], Float[np.ndarray, " n"]]) -> Float[np.ndarray, " n"]:
-    """``measure`` of the samples whose map is finite; NaN for the others, which the network is never asked about."""
-    usable = np.array([bool(np.isfinite(heatmap.values).all()) for heatmap in evidence.heatmaps])
+def where_telling(evidence: Evidence, measure: Callable[[Evidence], Float[np.ndarray, " n"]]) -> Float[np.ndarray, " n"]:
+    """``measure`` of the samples whose map tells something; NaN for the others, which the network is never asked about.
+
+    A map that is not finite tells nothing, nor does one that is constant at its own resolution, such as a zero map: it orders nothing.
+    """
+    usable = np.array([_tells(heatmap.values) for heatmap in evidence.heatmaps])
     if usable.all():
         return measure(evidence)
     values = np.full(len(usable), np.nan)
@@ -84,3 +87,7 @@ def where_finite(evidence: Evidence, measure: Callable[[Evidence], Float[np.ndar
     )
     values[usable] = measure(part)
     return values
+
+
+def _tells(values: Float[np.ndarray, "rows cols"]) -> bool:
+    return bool(np.isfinite(values).all() and (values != values.flat[0]).any())

@@ -15,7 +15,7 @@ from torch import Tensor
 from interp.core.rng import content, generator
 from interp.errors import InterpError
 from interp.metrics.evidence import Better, Evidence
-from interp.metrics.scoring import where_finite
+from interp.metrics.scoring import where_telling
 
 Explain = Callable[[Tensor, Sequence[int]], Sequence[np.ndarray]]
 """From images (m, c, h, w), and the index of the sample that each is a variant of, to one map (rows, cols) each."""
@@ -66,7 +66,7 @@ class SensitivityMax:
     """The largest relative change of the map within ``radius`` of the image, [0, 1] image units: low where the map is stable.
 
     The method is asked again, ``n_samples`` times per image. A method that draws at random draws anew for each perturbed image, and is
-    charged for it. NaN for a map that is zero (it has no scale) or not finite.
+    charged for it. NaN for a map that is constant (one that is zero has no scale, either) or not finite.
     """
 
     name: ClassVar[str] = "sensitivity"
@@ -82,7 +82,7 @@ class SensitivityMax:
     seed: int = 0
 
     def __call__(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
-        return where_finite(evidence, self._measured)
+        return where_telling(evidence, self._measured)
 
     def _measured(self, evidence: Evidence) -> Float[np.ndarray, " n"]:
         def explain(images: Tensor, samples: Sequence[int]) -> list[np.ndarray]:

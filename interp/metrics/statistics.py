@@ -37,10 +37,6 @@ class Interval:
         """Whether there is an interval: at least two values are defined."""
         return self.defined >= 2
 
-    def overlaps(self, other: Interval) -> bool:
-        """Whether the two share a value. An interval that is not known may lie anywhere, so it overlaps every other."""
-        return not (self.high < other.low or other.high < self.low)
-
 
 def bootstrap_interval(values: Float[np.ndarray, " n"], *, level: float = 0.95, n_resamples: int = 2000, seed: int = 0) -> Interval:
     """Percentile bootstrap of the mean over images (Efron & Tibshirani 1993, ch. 13), and the mean itself.
@@ -81,12 +77,12 @@ def ranks(intervals: Sequence[Interval], better: Better) -> list[int | None]:
 
     So nobody is ranked below another without an interval that lies wholly apart from their own. Overlap is not transitive: of
     three in a row that overlap only their neighbours, the last is the only one that is beaten, and has rank 2. A method with a
-    better rank never has an interval wholly on the worse side. None where no value is defined, and for all if ``better`` is
-    ``NEITHER``. A mean whose interval is not known beats nobody and is beaten by nobody: rank 1.
+    better rank never has an interval wholly on the worse side. None where fewer than two values are defined, as such a mean can be
+    told from no other (so that a single image ranks nobody), and for all if ``better`` is ``NEITHER``.
     """
     if better is Better.NEITHER:
         return [None] * len(intervals)
-    return [None if not i.defined else 1 + sum(_beats(other, i, better) for other in intervals) for i in intervals]
+    return [None if not i.known else 1 + sum(_beats(other, i, better) for other in intervals) for i in intervals]
 
 
 def _beats(first: Interval, second: Interval, better: Better) -> bool:

@@ -10,7 +10,7 @@ from interp.comparisons.scored import Scored
 from interp.core.layout import Tokens
 from interp.core.method import Family
 from interp.core.model import Model
-from interp.report.compare import Comparison
+from interp.report.comparison import Comparison
 
 
 def by_block(made: Comparison) -> Comparison:

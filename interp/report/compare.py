@@ -3,109 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 
 import numpy as np
-from jaxtyping import Bool, Float
-from torch import Tensor
+from jaxtyping import Float
 
-from interp.attribution.controls import RandomMap
-from interp.comparisons.agreement import agreement_figure
-from interp.comparisons.attributed import Attributed, attribute
+from interp.comparisons.agreement import MOST_BESIDE, agreement_figure
 from interp.comparisons.attribution_grids import layers_by_methods, methods_by_images
-from interp.comparisons.contenders import Contender, Limits, controls
+from interp.comparisons.contenders import Contender, Limits
 from interp.comparisons.depth_curves import depth_curves
-from interp.comparisons.metric_table import MetricTable, Summary
 from interp.comparisons.ranking import ranking
 from interp.comparisons.scaling import ScaleBy
-from interp.comparisons.scored import Judge, Scored, fitting, score
-from interp.comparisons.subjects import Subject, subjects
-from interp.comparisons.summarized import table
-from interp.core.choices import Choice, refuse_same
-from interp.core.method import Heatmap, Method
+from interp.comparisons.scored import fitting
+from interp.comparisons.subjects import subjects
+from interp.core.method import Heatmap
 from interp.core.model import Model
-from interp.core.unit import Unit
 from interp.figures import EmptyPanel
 from interp.images import Photo
-from interp.masks import Prepared, prepared
+from interp.masks import prepared
 from interp.metrics.agreement import Similarity, agreement_matrix
-from interp.metrics.evidence import Better, Metric
-from interp.metrics.registry import DEFAULT, LOCALIZING, metric
-from interp.metrics.statistics import Interval, paired_difference
-from interp.report.compose import lead, measures, predictions, shape_header
-from interp.report.product import Figure, Numbers, Product, Tick
-from interp.report.standard import contending
-from interp.site import Link
+from interp.report.comparison import Asked, Comparison, computed, judges_of
+from interp.report.compose import lead, shape_header
+from interp.report.product import Figure, Product, Tick
+from interp.report.recorded import arrays, facts, numbers
 
 MAPS, METRICS, DEPTH = "Maps", "Metrics", "Depth"
-MOST_ROWS, MOST_LAYERED = 4, 2  # photographs shown: all of them are scored
+MOST_ROWS, MOST_LAYERED = 4, 1  # photographs shown: all of them are scored
 _AGREEMENT = {"Spearman": Similarity.SPEARMAN, "SSIM": Similarity.SSIM, "Top 10 %": Similarity.TOP_K}
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """What is compared, as asked; empty where it is left to `standard`. ``masks``: of the photographs, at their own sizes."""
-
-    methods: tuple[Choice[Method], ...] = ()
-    layers: tuple[str, ...] = ()
-    metrics: tuple[Choice[Metric], ...] = ()
-    target: Unit | None = None
-    scale: ScaleBy = ScaleBy.CHANNEL
-    masks: tuple[Bool[np.ndarray, "h w"], ...] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """All that was computed: who competed, their maps and their values. ``layers`` are shallow to deep."""
-
-    model: Model
-    people: Sequence[Subject]
-    layers: Sequence[str]
-    attributed: Attributed
-    scored: Scored
-    masks: Prepared | None
-    seed: int
-
-    @property
-    def contenders(self) -> list[Contender]:
-        return list(self.attributed.maps)
-
-    @property
-    def leading(self) -> list[Contender]:
-        """Those of the main table: what works at a layer at the deepest at which it was tried, and all others."""
-        deepest = {c.title: c.layer for layer in self.layers for c in self.contenders if c.layer == layer}
-        return [c for c in self.contenders if c.layer == deepest.get(c.title, "")]
-
-    def table(self, contenders: Sequence[Contender]) -> MetricTable:
-        return table(self.scored, contenders, [s.name for s in self.people], self.seed)
 
 
 def compare(model: Model, photos: Sequence[Photo], asked: Asked, limits: Limits, tick: Tick) -> Product:
     """Every method's maps of ``photos``, what each metric says of them, and how far they agree."""
-    judges = _judges(asked, limits)
+    judges = judges_of(asked, limits)
     fitting(judges, len(photos), asked.masks is not None)
     images, people = subjects(model, photos, asked.target)
     masks = None if asked.masks is None else prepared(model.preprocess, photos, asked.masks)
     return product(computed(model, images, people, masks, asked, limits, tick), asked.scale)
-
-
-def computed(
-    model: Model,
-    images: Float[Tensor, "n c h w"],
-    people: Sequence[Subject],
-    masks: Prepared | None,
-    asked: Asked,
-    limits: Limits,
-    tick: Tick,
-) -> Comparison:
-    """Maps and metrics; ``people`` say which unit of which image is explained."""
-    units = [s.unit for s in people]
-    found, layers = contending(model, asked.methods, asked.layers, units, limits)
-    known = {contender.title for contender in found}  # the user may have named controls
-    beside = [control for control in controls(limits) if control.title not in known]
-    attributed = attribute(model, images, units, [*found, *beside], tick, limits.batch_size)
-    scored = score(model, images, units, attributed.maps, _judges(asked, limits), masks.values if masks else None, tick)
-    return Comparison(model, people, layers, attributed, scored, masks, limits.seed)
 
 
 def product(made: Comparison, scale: ScaleBy = ScaleBy.CHANNEL) -> Product:
@@ -113,17 +45,8 @@ def product(made: Comparison, scale: ScaleBy = ScaleBy.CHANNEL) -> Product:
     name = made.model.spec.reference
     figures = [*_map_figures(made, scale), *(_metric_figures(made) if made.scored.values else [])]
     text = "Which method to believe, at which layer: maps side by side, and metrics beside controls that know nothing of the network."
-    numbers = [_numbers(made)] if made.scored.values else []
-    return Product(f"Attribution methods on {name}", lead(made.model, text), figures, _arrays(made), _facts(made), numbers=numbers)
-
-
-def _judges(asked: Asked, limits: Limits) -> list[Judge]:
-    names = (*(LOCALIZING if asked.masks is not None else ()), *DEFAULT)
-    choices = asked.metrics or [metric(name) for name in names]
-    found = [Judge(choice.make(seed=limits.seed, batch_size=limits.batch_size), named=bool(asked.metrics)) for choice in choices]
-    judges = list(dict.fromkeys(found))
-    refuse_same((judge.title for judge in judges), "metric")
-    return judges
+    tables = [numbers(made, METRICS)] if made.scored.values else []
+    return Product(f"Attribution methods on {name}", lead(made.model, text), figures, arrays(made), facts(made), numbers=tables)
 
 
 def _map_figures(made: Comparison, scale: ScaleBy) -> list[Figure]:
@@ -157,7 +80,7 @@ def _map_figures(made: Comparison, scale: ScaleBy) -> list[Figure]:
 
 
 def _metric_figures(made: Comparison) -> list[Figure]:
-    main, leading = made.table(made.leading), made.leading
+    main = made.table(made.leading)
     ranked = Figure(
         "ranking",
         ranking(main, f"Metrics on {made.model.spec.reference}"),
@@ -172,15 +95,28 @@ def _metric_figures(made: Comparison) -> list[Figure]:
         "Where metrics disagree on a method, none of them alone decides.",
         METRICS,
     )
+    return [ranked, heat, *_agreements(made), *_depth(made)]
+
+
+def _agreements(made: Comparison) -> list[Figure]:
+    """One figure with all measures where there are few methods, else one for each."""
+    leading = made.leading
     matrices = {title: _agreement(made, leading, kind) for title, kind in _AGREEMENT.items()}
-    agreement = Figure(
-        "agreement",
-        agreement_figure(matrices, [c.title for c in leading], [c.control for c in leading]),
-        "Agreement between methods",
-        f"How alike the maps of two methods are, the mean over {len(made.people)} images; all are resized to the largest.",
-        METRICS,
+    apart = len(leading) > MOST_BESIDE
+    caption = (
+        f"How alike the maps of two methods are, the mean over {len(made.people)} images; all are resized to the largest. Maps of "
+        "magnitude and signed maps rank places differently even where they agree on the evidence. By chance: 0, for the top 10 % 0.1."
     )
-    return [ranked, heat, agreement, *_depth(made)]
+    return [
+        Figure(
+            f"agreement-{title.split()[0].lower()}" if apart else "agreement",
+            agreement_figure(shown, [c.title for c in leading], [c.control for c in leading]),
+            f"Agreement between methods: {', '.join(shown)}",
+            caption,
+            METRICS,
+        )
+        for title, shown in ([(title, {title: matrix}) for title, matrix in matrices.items()] if apart else [("", matrices)])
+    ]
 
 
 def _depth(made: Comparison) -> list[Figure]:
@@ -202,64 +138,3 @@ def _depth(made: Comparison) -> list[Figure]:
 def _agreement(made: Comparison, contenders: Sequence[Contender], kind: Similarity) -> Float[np.ndarray, "m m"]:
     size = tuple(max(h.values.shape[axis] for c in contenders for h in made.attributed.maps[c]) for axis in (0, 1))
     return agreement_matrix([[h.resized((size[0], size[1])).values for h in made.attributed.maps[c]] for c in contenders], kind)
-
-
-def _numbers(made: Comparison) -> Numbers:
-    """The main table on the page, and both tables as files."""
-    main, whole = made.table(made.leading), made.table(made.contenders)
-    files = {"metrics.md": whole.markdown().encode(), "metrics.csv": whole.csv().encode(), "metrics.parquet": whole.parquet()}
-    links = (Link("Markdown", "metrics.md"), Link("CSV", "metrics.csv"), Link("Parquet, with each image", "metrics.parquet"))
-    left = [f"{judge.title} was left out: {why}." for judge, why in made.scored.left_out]
-    left += [f"{contender.label} was left out: {why}." for contender, why in made.attributed.refused]
-    left += made.masks.notes if made.masks else ()
-    text = "\n\n".join(["All methods at all layers, and the value of each image, stand in the files.", *left])
-    return Numbers(METRICS, main.page_table("", links), files, text)
-
-
-def _arrays(made: Comparison) -> dict[str, np.ndarray]:
-    names = [s.name for s in made.people]
-    maps = {f"maps/{n}/{c.key}": h.values for c, found in made.attributed.maps.items() for n, h in zip(names, found, strict=True)}
-    values = {f"metrics/{j.title}/{c.key}": v for j, found in made.scored.values.items() for c, v in found.items()}
-    masks = {f"masks/{n}": m for n, m in zip(names, made.masks.values, strict=True)} if made.masks else {}
-    return maps | values | masks
-
-
-def _facts(made: Comparison) -> dict[str, object]:
-    found: dict[str, object] = {"predictions": predictions(made.people), "layers": list(made.layers)}
-    found["methods"] = {c.key: _said(made, c) for c in made.contenders}
-    found["left_out"] = {judge.metric.name: why for judge, why in made.scored.left_out}
-    found["refused"] = {c.key: why for c, why in made.attributed.refused}
-    if made.scored.values:
-        whole = made.table(made.contenders)
-        cells = zip(made.contenders, whole.summaries, strict=True)
-        found["metrics"] = {c.key: {m.title: _cell(s) for m, s in zip(whole.measures, row, strict=True)} for c, row in cells}
-        found["above_random"] = _above_random(made)
-    return found
-
-
-def _above_random(made: Comparison) -> dict[str, object]:
-    """Mean difference to the random map, image by image, with its interval: what images have in common cancels."""
-    random = next(c for c in made.contenders if isinstance(c.method, RandomMap))
-    return {
-        c.key: {
-            j.title: _cell(paired_difference(values[c], values[random], seed=made.seed))
-            for j, values in made.scored.values.items()
-            if j.metric.better is not Better.NEITHER
-        }
-        for c in made.contenders
-        if c is not random
-    }
-
-
-def _cell(summary: Summary | Interval) -> dict[str, object]:
-    """Numbers for JSON, which has no NaN."""
-    named = {field.name: getattr(summary, field.name) for field in fields(summary)}
-    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in named.items()}
-
-
-def _said(made: Comparison, contender: Contender) -> dict[str, object]:
-    """What the maps say of themselves: measures such as the completeness gap, and reasons not to believe them."""
-    maps = dict(zip((s.name for s in made.people), made.attributed.maps[contender], strict=True))
-    doubts = {name: [d.sentence for d in h.degenerations] for name, h in maps.items() if h.degenerations}
-    said = {name: measures(h) for name, h in maps.items() if h.measures}
-    return {"method": contender.title, "layer": contender.layer, "source": contender.method.source, "doubts": doubts, "measures": said}

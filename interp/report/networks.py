@@ -12,7 +12,7 @@ from interp.comparisons.metric_table import MetricTable
 from interp.comparisons.networks import Found, agreement, differences, grouped, intervals, joined, merged, side_by_side
 from interp.core.model import Model
 from interp.errors import InterpError
-from interp.report.compare import Asked
+from interp.report.comparison import Asked
 from interp.report.product import Figure, Numbers, Product, Tick
 from interp.report.truth import Examined, bounds, facts, of_known
 from interp.synthetic import Truth, weights

@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from interp.attribution.controls import RandomMap
+from interp.comparisons.attribution_grids import methods_by_images
 from interp.comparisons.contenders import Limits
 from interp.comparisons.metric_table import MetricTable, Summary
 from interp.comparisons.parts import OnObject, areas, parts_figure, parts_shown, spread_over_parts
@@ -17,9 +19,10 @@ from interp.comparisons.summarized import table
 from interp.core.model import Model
 from interp.errors import InterpError
 from interp.masks import Prepared
-from interp.metrics.statistics import Interval, bootstrap_interval
+from interp.metrics.statistics import Interval, bootstrap_interval, paired_difference
 from interp.report import compare
-from interp.report.compare import MOST_ROWS, Asked, Comparison, computed
+from interp.report.compare import MOST_ROWS
+from interp.report.comparison import Asked, Comparison, computed
 from interp.report.product import Figure, Numbers, Product, Tick
 from interp.synthetic import Truth, weights
 
@@ -98,43 +101,43 @@ def product(found: Examined, title: str, text: str) -> Product:
         whole,
         title=title,
         lead=f"{text} Network: {made.model.spec.reference}, {found.accuracy:.1%} correct of held-out pictures.",
-        figures=[*figures, *(part for figure in whole.figures for part in narrowed(figure))],
+        figures=[*figures, *(part for figure in whole.figures for part in narrowed(figure, made))],
         arrays={**whole.arrays, **arrays},
         metrics=metrics,
         numbers=[numbers, *whole.numbers],
     )
 
 
-def narrowed(figure: Figure) -> list[Figure]:
-    """A figure of maps with many methods as several, as even as they can be, each with the pictures; others as they are."""
-    grid = figure.grid
-    count = -(-(grid.columns - 1) // MOST_COLUMNS)
+def narrowed(figure: Figure, made: Comparison) -> list[Figure]:
+    """`compare`'s figure of maps as several where there are many methods, as even as they can be; other figures as they are."""
+    rivals, count = made.leading, -(-len(made.leading) // MOST_COLUMNS)
     if figure.stem != "methods" or count == 1:
         return [figure]
-    width = -(-(grid.columns - 1) // count)
-    spans = [range(start, min(start + width, grid.columns)) for start in range(1, grid.columns, width)]
+    width, few = -(-len(rivals) // count), made.people[:MOST_ROWS]
     found = []
-    for number, span in enumerate(spans, start=1):
-        rows = tuple((row[0], *(row[k] for k in span)) for row in grid.rows)
-        headers = (grid.column_headers[0], *(grid.column_headers[k] for k in span))
-        part = replace(grid, rows=rows, column_headers=headers, title=f"{grid.title} ({number} of {count})")
-        found.append(replace(figure, stem=f"{figure.stem}-{number}", grid=part))
+    for number in range(count):
+        some = rivals[number * width : (number + 1) * width]
+        maps = {one.title: made.attributed.maps[one][: len(few)] for one in some}
+        title = f"{figure.grid.title} ({number + 1} of {count})"
+        grid = methods_by_images(few, maps, [one.title for one in some if one.control], title=title)
+        found.append(replace(figure, stem=f"{figure.stem}-{number + 1}", grid=grid, caption=_SAME))
     return found
 
 
+_SAME = "What each method says of the same prediction."
 _DRAWN = "Nothing but the object tells the class, unless backgrounds were tied to it."
 _WHERE = "Positive relevance on each part, as a share of all of it. A map that knows nothing gets the line: the part's share of the area."
 
 
 def facts(found: Examined) -> dict[str, object]:
     """The share of the area that objects have, what the random control scores, and whether it is last."""
-    area, mass = _area(found), _random_mass(found)
+    area, mass, above = _area(found), _random_mass(found), random_above_area(found)
     return {
         "accuracy": found.accuracy,
         "n_images": len(found.known),
         "area_share": area,
         "part_shares": {kind.title: float(np.nanmean(share)) for kind, share in areas(found.known).items()},
-        "random_mass": {**bounds(mass), "holds_area_share": mass.low <= area <= mass.high},
+        "random_mass": {**bounds(mass), "minus_area_share": bounds(above), "holds_area_share": _holds_zero(above)},
         "random_last": {v.metric: _row(v) for v in verdicts(found)},
     }
 
@@ -151,12 +154,13 @@ def _row(verdict: Verdict) -> dict[str, object]:
 
 def said(found: Examined) -> list[str]:
     """The same in sentences."""
-    area, mass, verdict = _area(found), _random_mass(found), verdicts(found)
-    holds = "holds" if mass.low <= area <= mass.high else "does not hold"
+    area, mass, above, verdict = _area(found), _random_mass(found), random_above_area(found), verdicts(found)
+    holds = "holds 0" if _holds_zero(above) else "does not hold 0"
     last = [v.metric for v in verdict if not v.no_better]
     sentences = [
         f"Objects cover {area:.1%} of the area, the mean over {len(found.known)} pictures. The random map's relevance mass accuracy is "
-        f"{mass.mean:.3f} [{mass.low:.3f}, {mass.high:.3f}]: the interval {holds} that share.",
+        f"{mass.mean:.3f} [{mass.low:.3f}, {mass.high:.3f}]; picture by picture it differs from that share by {above.mean:.3f} "
+        f"[{above.low:.3f}, {above.high:.3f}]: the interval {holds}.",
         f"The random map is last in {len(last)} of {len(verdict)} localization metrics{': ' + ', '.join(last) if last else ''}.",
     ]
     for v in verdict:
@@ -191,7 +195,23 @@ def _area(found: Examined) -> float:
     return float(np.nanmean(areas(found.known)[OnObject]))
 
 
-def _random_mass(found: Examined) -> Interval:
+def _random_masses(found: Examined) -> Float[np.ndarray, " n"]:
     masses = {judge.title: values for judge, values in found.parts.values.items()}[OnObject.title]
     (random,) = [values for contender, values in masses.items() if contender.title == RandomMap.title]
-    return bootstrap_interval(random, seed=found.comparison.seed)
+    return random
+
+
+def _random_mass(found: Examined) -> Interval:
+    return bootstrap_interval(_random_masses(found), seed=found.comparison.seed)
+
+
+def random_above_area(found: Examined) -> Interval:
+    """The random map's mass on the object less the object's share of the area, picture by picture: 0 is expected.
+
+    Areas differ between pictures by much more than the random map does from them, so the interval of the mean mass alone would hide a bias.
+    """
+    return paired_difference(_random_masses(found), areas(found.known)[OnObject], seed=found.comparison.seed)
+
+
+def _holds_zero(interval: Interval) -> bool:
+    return interval.low <= 0 <= interval.high

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 from interp.attribution import GradCAM, gradcam
-from interp.core.method import Heatmap
+from interp.attribution.degeneration import of_values
+from interp.core.method import Fault
 from interp.core.model import Model, ModelSpec
 from interp.core.trace import model as trace
 from interp.core.unit import Unit
@@ -139,15 +140,14 @@ def test_the_last_block_of_a_vit_is_zero_and_says_so(traced: Make) -> None:
     model = vit(traced)
     block = "encoder.layers.encoder_layer_"
     found = gradcam.of(model, images(1), [model.class_unit(1)], [f"{block}1", f"{block}2.ln_1", f"{block}2"])[0]
-    assert [gradcam.is_zero(found[name]) for name in found] == [False, False, True]
+    assert [bool(found[name].values.any()) for name in found] == [True, True, False]
+    assert [[d.fault for d in found[name].degenerations] for name in found] == [[], [], [Fault.CLASS_TOKEN_ONLY, Fault.ZERO]]
     assert found[f"{block}2"].values.shape == (4, 4)
 
 
-def test_is_zero_is_exact() -> None:
-    unit = Unit("a", 0)
-    assert gradcam.is_zero(Heatmap(np.zeros((2, 2), np.float32), unit, "x"))
-    assert not gradcam.is_zero(Heatmap(np.array([[0, -1e-30]], np.float32), unit, "x"))
-    assert not gradcam.is_zero(Heatmap(np.array([[0, np.nan]], np.float32), unit, "x"))
+@pytest.mark.parametrize(("values", "faults"), [([[0, 0]], [Fault.ZERO]), ([[0, -1e-30]], []), ([[0, np.nan]], [Fault.NOT_FINITE])])
+def test_only_exact_zeros_are_a_zero_map(values: list[list[float]], faults: list[Fault]) -> None:
+    assert [d.fault for d in of_values(np.array(values, np.float32))] == faults
 
 
 def test_as_a_method_for_the_metrics(resnet: Model) -> None:

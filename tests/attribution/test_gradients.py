@@ -11,6 +11,7 @@ from interp.attribution.channels import Reduction
 from interp.attribution.gradcam import GradCAM
 from interp.attribution.gradients import InputXGradient, Saliency
 from interp.attribution.guided import Deconvolution, GuidedBackprop, GuidedGradCam
+from interp.core.baseline import Baseline
 from interp.core.method import Fault
 from interp.core.model import Model
 from interp.core.unit import Unit
@@ -74,7 +75,7 @@ def test_saliency_of_a_linear_network_is_its_largest_weight(traced: Make) -> Non
     ("ours", "theirs"),
     [
         (Saliency(), lambda f: captum.attr.Saliency(f)),
-        (InputXGradient(), captum.attr.InputXGradient),
+        (InputXGradient(Baseline.BLACK), captum.attr.InputXGradient),
         (GuidedBackprop(), captum.attr.GuidedBackprop),
         (Deconvolution(), captum.attr.Deconvolution),
     ],
@@ -88,13 +89,25 @@ def test_raw_values_are_captums(model: Model, ours: Saliency, theirs: Callable[[
     assert found.grad_fn is None
 
 
-def test_input_x_gradient_is_zero_where_the_image_is_black(model: Model) -> None:
+def test_input_x_gradient_is_captums_on_the_normalized_input(model: Model) -> None:
+    method = InputXGradient()
+    assert method.baseline is Baseline.MEAN
+    normalized = ((images() - MEAN) / STD).requires_grad_()
+    theirs = captum.attr.InputXGradient(model.module.eval()).attribute(normalized, target=torch.tensor([1, 3])).detach()
+    close(method.raw(model, images(), UNITS), theirs)
+    close(torch.tensor(np.stack([heatmap.values for heatmap in method(model, images(), UNITS)])), theirs.sum(dim=1))
+
+
+@pytest.mark.parametrize(("kind", "colour"), [(Baseline.MEAN, MEAN), (Baseline.BLACK, torch.zeros(3, 1, 1))])
+def test_input_x_gradient_is_zero_where_the_image_is_the_baseline(model: Model, kind: Baseline, colour: Tensor) -> None:
     x = images(1)
-    x[:, :, 3:6] = 0
-    heatmap = InputXGradient()(model, x, [UNITS[0]])[0]
+    x[:, :, 3:6] = colour
+    heatmap = InputXGradient(kind)(model, x, [UNITS[0]])[0]
+    slopes = Saliency().raw(model, x, [UNITS[0]])
+    assert slopes[:, :, 3:6].any()
     assert not heatmap.values[3:6].any()
     assert heatmap.values[6:].any()
-    np.testing.assert_allclose(heatmap.values, (x * Saliency().raw(model, x, [UNITS[0]])).sum(dim=1)[0], rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(heatmap.values, ((x - colour) * slopes).sum(dim=1)[0], rtol=1e-5, atol=1e-8)
 
 
 def test_any_unit_is_explained_each_image_its_own(model: Model) -> None:

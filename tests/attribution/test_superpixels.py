@@ -8,10 +8,12 @@ import torch
 from captum.attr import FeatureAblation as CaptumFeatureAblation
 from captum.attr import KernelShap as CaptumKernelShap
 from captum.attr import Lime as CaptumLime
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from skimage.segmentation import slic
 from torch import Tensor, nn
 
-from interp.attribution.superpixels import FeatureAblation, KernelShap, Lime, superpixels
+from interp.attribution.superpixels import FeatureAblation, KernelShap, Lime, _grid, superpixels
 from interp.core.baseline import Baseline, baseline
 from interp.core.method import Fault, Heatmap, Method
 from interp.core.model import Model, ModelSpec
@@ -92,6 +94,45 @@ def test_superpixels_of_one_channel() -> None:
     x[0, :, 13:] = 1
     found = superpixels(x, 16)
     assert not set(np.unique(found[:, :13])) & set(np.unique(found[:, 13:]))
+
+
+def noise(rows: int, cols: int) -> Tensor:
+    return torch.rand(3, rows, cols, generator=torch.Generator().manual_seed(rows))
+
+
+@pytest.mark.parametrize("side", [64, 224])
+def test_noise_in_which_slic_finds_one_superpixel_gets_a_grid(side: int) -> None:
+    x = noise(side, side)
+    assert len(np.unique(slic(x.permute(1, 2, 0).double().numpy(), n_segments=50, start_label=0))) == 1
+    found = superpixels(x, 50)
+    places = np.arange(side) * 7 // side
+    np.testing.assert_array_equal(found, 7 * places[:, None] + places)  # round(sqrt(50)) rows and round(50 / 7) columns
+    sides = np.unique(places, return_counts=True)[1]
+    assert sides.max() - sides.min() <= 1
+    np.testing.assert_array_equal(found, superpixels(x.clone(), 50))
+
+
+@pytest.mark.parametrize("kind", [FeatureAblation, Lime, KernelShap])
+def test_noise_is_explained_cell_by_cell(small: Model, kind: type[FeatureAblation | Lime | KernelShap]) -> None:
+    heatmap = one(kind(n_segments=9), small, noise(32, 32), Unit(small.output, 4))
+    places = np.arange(32) * 3 // 32
+    assert dict(heatmap.measures) == {"superpixels": 9}
+    assert len(np.unique(per_superpixel(heatmap, 3 * places[:, None] + places))) > 4
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(1, 40), st.integers(1, 40), st.data())
+def test_a_grid_has_about_as_many_cells_as_asked(rows: int, cols: int, data: st.DataObject) -> None:
+    assume(rows * cols >= 2)
+    n_segments = data.draw(st.integers(2, rows * cols))
+    cells = _grid(rows, cols, n_segments)
+    counts = np.unique(cells, return_counts=True)
+    assert counts[0].tolist() == list(range(len(counts[0])))
+    assert len(counts[0]) >= 2
+    assert n_segments / 2 <= len(counts[0]) <= 1.5 * n_segments
+    for cell in counts[0]:
+        down, across = (np.flatnonzero((cells == cell).any(axis=axis)) for axis in (1, 0))
+        assert counts[1][cell] == len(down) * len(across) == (down[-1] - down[0] + 1) * (across[-1] - across[0] + 1)
 
 
 @pytest.mark.parametrize("method", [FeatureAblation(9), Lime(9, 60, alpha=1e-6), KernelShap(9, 60)])
@@ -250,9 +291,11 @@ def test_what_cannot_be_asked(linear: Model, method: FeatureAblation | Lime | Ke
         method(linear, x, [Unit("fc", 0)])
 
 
-def test_a_single_superpixel_is_refused() -> None:
-    with pytest.raises(InterpError, match=r"SLIC finds a single superpixel in an image of 3 x 3 pixels"):
-        superpixels(torch.rand(3, 3, 3, generator=torch.Generator().manual_seed(0)), 2)
+def test_fewer_than_two_superpixels_are_refused() -> None:
+    with pytest.raises(InterpError, match=r"^`n_segments` is 1: give at least 2$"):
+        superpixels(images(1)[0], 1)
+    with pytest.raises(InterpError, match=r"^`n_segments` is 2, but the image has 1 pixels: give fewer$"):
+        superpixels(torch.zeros(3, 1, 1), 2)
 
 
 def test_fewer_samples_than_superpixels_stay_quiet_and_finite(small: Model) -> None:

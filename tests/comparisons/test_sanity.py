@@ -56,6 +56,22 @@ def test_likeness_is_between_the_trained_map_and_that_of_the_stage(trap_model, i
     assert np.nanmin(found.alike[Similarity.SPEARMAN][GRADIENT]) < 0.9
 
 
+def test_images_are_asked_about_a_batch_at_a_time(trap_model, images, maps):
+    sizes = []
+
+    class Counting(InputXGradient):
+        def __call__(self, model, images, units):
+            sizes.append(len(images))
+            return super().__call__(model, images, units)
+
+    one = Contender(Counting())
+    args = (trap_model, images, UNITS, {one: maps[GRADIENT]}, Order.TOP_DOWN, MEASURES, 2, 0, lambda *_: None)
+    parts, whole = randomized(*args, batch_size=2), randomized(*args)
+    assert sizes == [2, 1, 2, 1, 3, 3]
+    for measure in MEASURES:
+        np.testing.assert_allclose(parts.alike[measure][one], whole.alike[measure][one], rtol=1e-4)
+
+
 def test_the_model_is_left_as_it_was(trap_model, images, maps):
     before = {name: value.clone() for name, value in trap_model.module.state_dict().items()}
     run(trap_model, images, maps)

@@ -17,12 +17,13 @@ from interp.comparisons.parts import OnDistractors, OnGround, OnObject, areas, p
 from interp.comparisons.scored import Judge, Scored
 from interp.core.method import Heatmap
 from interp.errors import InterpError
-from interp.figures import CurvePanel, EmptyPanel, Grid, ImagePanel, IntervalPanel, MapPanel
+from interp.figures import CurvePanel, EmptyPanel, ImagePanel, IntervalPanel, MapPanel
 from interp.metrics.localization import relevance_mass
 from interp.metrics.registry import metric
-from interp.report.compare import Asked
+from interp.report.compare import product as compare_product
+from interp.report.comparison import Asked
 from interp.report.networks import examined_alike
-from interp.report.product import Figure, Product, silent
+from interp.report.product import Product, silent
 from interp.report.truth import examined, facts, narrowed, of_known, said, verdicts
 from interp.runs import verify
 from interp.synthetic import EASY, ShapeOptions, Split, Truth, draw, truth
@@ -135,18 +136,38 @@ def test_a_map_worse_than_random_is_named(found):
         verdicts(replace(found, comparison=replace(made, scored=Scored({other: made.scored.values[judge]}, ()))))
 
 
-def test_a_figure_of_many_methods_is_divided():
-    values = [ImagePanel(np.full((2, 2, 3), k / 30)) for k in range(26)]
-    whole = Figure("methods", Grid((tuple(values),), ("a",), tuple(map(str, range(26))), "T"), "alt", "caption", "Maps")
-    found = narrowed(whole)
-    assert [figure.stem for figure in found] == ["methods-1", "methods-2", "methods-3"]
-    assert [figure.grid.column_headers for figure in found] == [
-        ("0", *map(str, span)) for span in (range(1, 10), range(10, 19), range(19, 26))
-    ]
-    assert [figure.grid.rows[0] for figure in found] == [(values[0], *values[a:b]) for a, b in ((1, 10), (10, 19), (19, 26))]
-    assert found[1].grid.title == "T (2 of 3)"
-    other = replace(whole, stem="metrics")
-    assert narrowed(other) == [other]
+def test_a_random_map_that_is_biased_on_every_picture_does_not_hold_the_share_of_the_area(found, known):
+    """By 15 % of areas that differ by more than that, so that the interval of the mean mass holds the mean area all the same."""
+    area = areas(known)[OnObject]
+    (judge,) = [judge for judge in found.parts.values if judge.title == OnObject.title]
+
+    def with_random_at(masses):
+        rows = {c: masses if c.title == "Random" else area for c in found.comparison.contenders}
+        return replace(found, parts=Scored({judge: rows}, ()))
+
+    biased, fair = with_random_at(1.15 * area), with_random_at(area + 0.001 * np.array([1, -1, 1, -1]))
+    mass = facts(biased)["random_mass"]
+    assert mass["low"] <= area.mean() <= mass["high"]
+    assert mass["minus_area_share"]["mean"] == pytest.approx(0.15 * area.mean())
+    assert not mass["holds_area_share"]
+    assert said(biased)[0].endswith("the interval does not hold 0.")
+    assert facts(fair)["random_mass"]["holds_area_share"]
+    assert said(fair)[0].endswith("the interval holds 0.")
+
+
+def test_a_figure_of_many_methods_is_divided(found, monkeypatch):
+    made = found.comparison
+    (whole,) = [figure for figure in compare_product(made).figures if figure.stem == "methods"]
+    assert narrowed(whole, made) == [whole]
+    monkeypatch.setattr("interp.report.truth.MOST_COLUMNS", 4)
+    first, second = narrowed(whole, made)
+    assert (first.stem, second.stem) == ("methods-1", "methods-2")
+    assert first.grid.column_headers + second.grid.column_headers[1:] == whole.grid.column_headers
+    assert first.grid.rows[1] + second.grid.rows[1][1:] == whole.grid.rows[1]
+    assert second.grid.title == f"{whole.grid.title} (2 of 2)"
+    monkeypatch.setattr("interp.report.truth.MOST_COLUMNS", 2)
+    captions = [figure.grid.caption for figure in narrowed(whole, made)]
+    assert ["controls" in caption for caption in captions] == [False, True, True]
 
 
 def test_a_tied_background_is_drawn_and_told_in_the_pictures(model):

@@ -100,17 +100,23 @@ def check_each_sample_stands_alone(metric: Metric, evidence: Evidence) -> None:
     np.testing.assert_array_equal(metric(evidence), together)
 
 
-def check_a_map_that_is_not_finite_is_nan(metric: Metric, evidence: Evidence) -> None:
-    """NaN for that sample alone, and for all where no map is finite."""
+def check_a_map_that_tells_nothing_is_nan(metric: Metric, evidence: Evidence) -> None:
+    """NaN for a map that is not finite, zero or constant, for that sample alone, and for all where no map tells anything."""
     broken = evidence.heatmaps[1].values.copy()
     broken[0, 0] = np.nan
-    spoilt = replace(evidence.heatmaps[1], values=broken)
     rest = metric(evidence)
-    found = metric(replace(evidence, heatmaps=(evidence.heatmaps[0], spoilt, *evidence.heatmaps[2:])))
     rest[1] = np.nan
-    np.testing.assert_allclose(found, rest, rtol=1e-4, atol=1e-6)
-    endless = replace(spoilt, values=np.full_like(broken, np.inf))
-    assert np.isnan(metric(replace(evidence, heatmaps=(endless,) * len(evidence.images)))).all()
+    for values in (
+        broken,
+        np.full_like(broken, np.inf),
+        np.zeros_like(broken),
+        np.full_like(broken, 0.1),
+        np.full((3, 3), -0.1, np.float32),
+    ):
+        spoilt = replace(evidence.heatmaps[1], values=values)
+        found = metric(replace(evidence, heatmaps=(evidence.heatmaps[0], spoilt, *evidence.heatmaps[2:])))
+        np.testing.assert_allclose(found, rest, rtol=1e-4, atol=1e-6)
+        assert np.isnan(metric(replace(evidence, heatmaps=(spoilt,) * len(evidence.images)))).all()
 
 
 @contextmanager

@@ -51,17 +51,54 @@ def test_ssim_of_small_maps() -> None:
 
 def test_top_k_by_hand() -> None:
     a, b = np.arange(20.0).reshape(4, 5), np.arange(20.0)[::-1].reshape(4, 5).copy()
-    assert top_k_intersection(a, a) == 1
+    assert top_k_intersection(a, a) == pytest.approx(1)
     assert top_k_intersection(a, b) == 0
     assert top_k_intersection(a, b, 0.6) == pytest.approx(4 / 12)
     assert top_k_intersection(a, b, 1.0) == 1
 
 
-def test_top_k_takes_ties_in_reading_order() -> None:
-    """A map that is nearly all zeros: whoever takes all places at the bound intersects with everything."""
+def test_ties_below_chance_count_as_they_would_on_average_over_all_ways_to_break_them() -> None:
     a, b = np.zeros((1, 10)), np.zeros((1, 10))
     a[0, 9] = b[0, 0] = 1
-    assert top_k_intersection(a, b, 0.2) == 0.5  # {9, 0} and {0, 1}
+    tops = [({9, i}, {0, j}) for i in range(9) for j in range(1, 10)]
+    assert top_k_intersection(a, b, 0.2) == pytest.approx(np.mean([len(one & other) / 2 for one, other in tops]))
+
+
+def test_ties_above_chance_are_rescaled_to_full_agreement_with_itself() -> None:
+    """Three places of ten, one place sure in both maps, the rest tied: weights 1 and 2/9, sums of squares 1 + 4/9."""
+    a, b = np.zeros((1, 10)), np.zeros((1, 10))
+    a[0, 4] = b[0, 4] = 1
+    assert top_k_intersection(a, b, 0.3) == pytest.approx(1)
+    b[0, 4], b[0, [5, 6]] = 2, 1  # b has no ties for its three places: 1 + 2/9 + 2/9 are expected in common, 0.9 by chance
+    expected = 0.3 + 0.7 * (13 / 9 - 0.9) / np.sqrt((13 / 9 - 0.9) * (3 - 0.9))
+    assert top_k_intersection(a, b, 0.3) == pytest.approx(expected)
+
+
+def test_sparse_maps_that_share_no_place_agree_by_chance_alone() -> None:
+    """60 positive pixels each on 56 x 56, of which a tenth is 314: reading order would fill both with the same zeros."""
+    places = np.random.default_rng(0).permutation(56 * 56)
+    first, second, half = (np.zeros((56, 56)) for _ in range(3))
+    first.flat[places[:60]] = second.flat[places[60:120]] = half.flat[places[30:90]] = np.arange(1, 61)
+    assert top_k_intersection(first, second) == pytest.approx(0.1, abs=0.01)
+    assert top_k_intersection(first, half) == pytest.approx(0.1 + 0.9 * 0.5, abs=0.02)
+    assert top_k_intersection(first, 7 * first) == pytest.approx(1)
+
+
+def test_random_sparse_maps_have_their_share_in_common_on_average() -> None:
+    maps = [np.maximum(drawn(30, 30, seed=seed) - 1.8, 0) for seed in range(40)]
+    found = [top_k_intersection(a, b) for a, b in zip(maps[::2], maps[1::2], strict=True)]
+    assert np.mean(found) == pytest.approx(0.1, abs=0.03)
+
+
+@settings(max_examples=60, deadline=None)
+@given(hnp.arrays(np.float64, (2, 4, 5), elements=st.integers(-2, 2).map(float)), st.sampled_from([0.05, 0.1, 0.3, 0.5, 0.9, 1.0]))
+def test_top_k_is_a_share_whatever_the_ties(maps: np.ndarray, share: float) -> None:
+    found = top_k_intersection(*maps, share)
+    assert np.isnan(found) or 0 <= found <= 1 + 1e-12
+    distinct = np.random.default_rng(0).permuted(np.arange(40.0)).reshape(2, 4, 5)
+    k = max(1, round(share * 20))
+    tops = [set(np.argsort(-values, axis=None)[:k].tolist()) for values in distinct]
+    assert top_k_intersection(*distinct, share) == pytest.approx(len(tops[0] & tops[1]) / k)
 
 
 def test_two_random_maps_have_their_share_in_common() -> None:

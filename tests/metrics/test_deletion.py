@@ -23,7 +23,7 @@ from interp.metrics.scoring import Output
 
 from .asking import (
     Watched,
-    check_a_map_that_is_not_finite_is_nan,
+    check_a_map_that_tells_nothing_is_nan,
     check_each_sample_stands_alone,
     convnet,
     distinct,
@@ -149,15 +149,15 @@ def test_relative_curves_run_between_baseline_and_image() -> None:
 def test_each_sample_stands_alone(metric: Deletion | Insertion) -> None:
     evidence = given(convnet(), noise(4), distinct(4))
     check_each_sample_stands_alone(metric, evidence)
-    check_a_map_that_is_not_finite_is_nan(metric, evidence)
+    check_a_map_that_tells_nothing_is_nan(metric, evidence)
 
 
 @pytest.mark.parametrize("metric", [Deletion(), Insertion()])
-def test_zero_and_constant_maps_score_as_the_order_of_ties(metric: Deletion | Insertion) -> None:
+def test_curves_of_zero_and_constant_maps_are_those_of_the_order_of_ties(metric: Deletion | Insertion) -> None:
     model, images = convnet(), noise(2)
-    zero = metric(given(model, images, np.zeros((2, 5, 5))))
-    np.testing.assert_array_equal(zero, metric(given(model, images, np.full((2, 5, 5), 0.1))))
-    assert not np.array_equal(zero, replace(metric, seed=1)(given(model, images, np.zeros((2, 5, 5)))))
+    zero = metric.curve(given(model, images, np.zeros((2, 5, 5))))
+    np.testing.assert_array_equal(zero, metric.curve(given(model, images, np.full((2, 5, 5), 0.1))))
+    assert not np.array_equal(zero, replace(metric, seed=1).curve(given(model, images, np.zeros((2, 5, 5)))))
 
 
 def test_maps_are_taken_at_their_own_resolution_and_resized() -> None:

@@ -19,10 +19,11 @@ from interp.core.model import Model
 from interp.core.rng import content, generator
 from interp.errors import InterpError
 from interp.metrics.infidelity import Infidelity, Noise, Scaling, Squares, infidelity, responses
+from interp.metrics.scoring import Output, scorer
 
 from .asking import (
     Watched,
-    check_a_map_that_is_not_finite_is_nan,
+    check_a_map_that_tells_nothing_is_nan,
     check_each_sample_stands_alone,
     convnet,
     distinct,
@@ -45,7 +46,7 @@ def test_contributions_to_a_linear_score_are_exact(kind: Baseline) -> None:
     model, images, perturbation = linear(weights()), noise(2, 8), Squares(baseline=kind)
     nothing = perturbation.baselines(model, images)
     exact = (weights() * (images - nothing)).sum(1).numpy()
-    for scaling in (Scaling.NONE, Scaling.OPTIMAL, Scaling.SHARE):
+    for scaling in Scaling:
         found = Infidelity(perturbation, scaling=scaling)(given(model, images, exact))
         np.testing.assert_allclose(found, 0, atol=1e-8)
     assert (Infidelity(perturbation)(given(model, images, distinct(2, 8))) > 0.01).all()
@@ -92,19 +93,52 @@ def test_by_hand() -> None:
     # beta* = (1 * 2 + 2 * 2) / (1 + 4) = 1.2: errors 0.8 and -0.4
     np.testing.assert_allclose(infidelity(predicted, happened), [(0.64 + 0.16) / 2])
     np.testing.assert_allclose(infidelity(predicted, happened, Scaling.SHARE), [0.1])
+    np.testing.assert_allclose(infidelity(predicted, happened, Scaling.OPTIMAL), [0.4])
+    # Of the negative map beta* is -1.2, and the best factor that keeps the sign is 0.
+    np.testing.assert_allclose(infidelity(-predicted, happened), [4])
+    np.testing.assert_allclose(infidelity(-predicted, happened, Scaling.SHARE), [1])
+    np.testing.assert_allclose(infidelity(-predicted, happened, Scaling.OPTIMAL), [0.4])
+
+
+@pytest.mark.parametrize("perturbation", [Squares(), Noise()])
+def test_a_map_of_the_wrong_sign_is_worth_no_more_than_a_zero_map(perturbation: Squares | Noise) -> None:
+    same = weights()[:, :1].expand(-1, 3, -1, -1)
+    model, images = linear(same), noise(2, 8)
+    near = (same * (images if isinstance(perturbation, Squares) else 1)).sum(1).numpy() + distinct(2, 8) / 100
+    metric = Infidelity(perturbation)
+    right, wrong = metric(given(model, images, near)), metric(given(model, images, -near))
+    nothing = perturbation.baselines(model, images)
+    asked = responses(scorer(given(model, images, near), Output.LOGIT), images, np.zeros_like(near), nothing, perturbation)
+    assert (right < 0.5 * wrong).all()
+    np.testing.assert_allclose(wrong, infidelity(*asked), rtol=1e-12)
+    np.testing.assert_allclose(wrong, np.square(asked[1]).mean(axis=1), rtol=1e-12)
+    unsigned = replace(metric, scaling=Scaling.OPTIMAL)
+    np.testing.assert_allclose(unsigned(given(model, images, -near)), right, rtol=1e-12)
+
+
+def test_a_constant_map_is_a_strong_baseline_under_squares() -> None:
+    """All weights positive: each square costs about the same, which a constant predicts and a zero map does not."""
+    model, images = linear(weights().abs()), noise(2, 8)
+    evidence = given(model, images, np.ones((2, 8, 8)))
+    score, nothing = scorer(evidence, Output.LOGIT), Squares().baselines(model, images)
+    constant, zero = (infidelity(*responses(score, images, np.full((2, 8, 8), v), nothing, Squares())) for v in (1.0, 0.0))
+    assert (constant < 0.2 * zero).all()
+    assert np.isnan(Infidelity()(evidence)).all()
 
 
 @settings(deadline=None)
 @sampled(samples, samples, st.floats(-3, 3))
 def test_no_factor_fits_better_than_the_optimal_one(predicted: np.ndarray, happened: np.ndarray, factor: float) -> None:
-    best = infidelity(predicted, happened)[0]
-    assert best <= infidelity(factor * predicted, happened, Scaling.NONE)[0] + 1e-6
+    optimal, best = infidelity(predicted, happened, Scaling.OPTIMAL)[0], infidelity(predicted, happened)[0]
+    assert optimal <= infidelity(factor * predicted, happened, Scaling.NONE)[0] + 1e-6
+    assert best <= infidelity(abs(factor) * predicted, happened, Scaling.NONE)[0] + 1e-6
+    assert optimal <= best + 1e-6
     assert best <= np.square(happened).mean() + 1e-6  # a zero map
 
 
 def test_the_scale_of_a_map_does_not_matter_unless_asked() -> None:
     model, images, maps = convnet(), noise(2), distinct(2)
-    plain, scaled = given(model, images, maps), given(model, images, -1000 * maps)
+    plain, scaled = given(model, images, maps), given(model, images, 1000 * maps)
     np.testing.assert_allclose(Infidelity()(plain), Infidelity()(scaled), rtol=1e-5)
     assert (Infidelity(scaling=Scaling.NONE)(scaled) > 100 * Infidelity(scaling=Scaling.NONE)(plain)).all()
     shares = Infidelity(scaling=Scaling.SHARE)(plain)
@@ -113,11 +147,14 @@ def test_the_scale_of_a_map_does_not_matter_unless_asked() -> None:
 
 def test_a_zero_map_predicts_no_change() -> None:
     model, images = convnet(), noise(2)
-    evidence = given(model, images, np.zeros((2, 4, 4)))
-    found = [Infidelity(scaling=scaling)(evidence) for scaling in (Scaling.NONE, Scaling.OPTIMAL)]
-    np.testing.assert_array_equal(*found)
-    assert (found[0] > 0).all()
-    np.testing.assert_allclose(Infidelity(scaling=Scaling.SHARE)(evidence), 1)
+    evidence, nothing = given(model, images, np.zeros((2, 16, 16))), Squares().baselines(model, images)
+    predicted, happened = responses(scorer(evidence, Output.LOGIT), images, evidence.resized(), nothing, Squares())
+    assert not predicted.any()
+    changed = np.square(happened).mean(axis=1)
+    assert (changed > 0).all()
+    for scaling in (Scaling.NONE, Scaling.POSITIVE, Scaling.OPTIMAL):
+        np.testing.assert_allclose(infidelity(predicted, happened, scaling), changed)
+    np.testing.assert_allclose(infidelity(predicted, happened, Scaling.SHARE), 1)
 
 
 def test_where_nothing_ever_happens_there_is_no_share() -> None:
@@ -155,7 +192,7 @@ def test_squares_have_the_size_asked_for_and_reach_every_pixel() -> None:
 def test_each_sample_stands_alone(metric: Infidelity) -> None:
     evidence = given(convnet(), noise(4), distinct(4))
     check_each_sample_stands_alone(metric, evidence)
-    check_a_map_that_is_not_finite_is_nan(metric, evidence)
+    check_a_map_that_tells_nothing_is_nan(metric, evidence)
 
 
 def test_never_more_than_a_batch_at_once() -> None:

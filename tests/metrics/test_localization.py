@@ -107,11 +107,31 @@ def test_what_is_not_defined_is_nan(metric: Any) -> None:
     assert found[4] == metric(maps[4:], masks[4:])[0]
 
 
-def test_a_map_without_positive_values_has_no_mass_but_a_maximum() -> None:
-    maps, masks = -np.abs(MAP) - 1, mask([0, 1], [0, 0])
-    assert np.isnan(relevance_mass(maps, masks)).all()
-    assert pointing_game(maps, masks) == [1]
-    assert relevance_rank(maps, masks) == [1]
+@pytest.mark.parametrize("maps", [-np.abs(MAP) - 1, np.minimum(MAP, 0)])
+def test_a_map_without_positive_values_points_nowhere_but_has_an_order(maps: np.ndarray) -> None:
+    masks = mask([1, 1], [1, 0])
+    for metric in (pointing_game, relevance_mass, relevance_rank):
+        assert np.isnan(metric(maps, masks)).all()
+    assert mask_auc(maps, masks) == [1.0], "the place outside is the lowest"
+
+
+def test_negative_values_count_as_zeros_except_in_the_auc() -> None:
+    """Two places are marked; of those left after the one that is positive, all are tied."""
+    maps, masks = np.array([[[3.0, -1.0], [-2.0, 0.0]]]), mask([1, 1], [0, 0])
+    assert relevance_rank(maps, masks) == pytest.approx([(1 + 1 / 3) / 2])
+    for metric in (pointing_game, relevance_mass, relevance_rank):
+        np.testing.assert_array_equal(metric(maps, masks), metric(np.maximum(maps, 0), masks))
+    assert mask_auc(maps, masks) == [0.75]
+    assert mask_auc(np.maximum(maps, 0), masks) == [0.75]
+    assert mask_auc(maps, mask([1, 0], [1, 0])) == [0.5]
+    assert mask_auc(np.maximum(maps, 0), mask([1, 0], [1, 0])) == [0.75]
+
+
+@pytest.mark.parametrize("metric", PURE)
+def test_a_negative_infinity_is_not_finite_either(metric: Any) -> None:
+    maps = MAP.copy()
+    maps[0, 1, 1] = -np.inf
+    assert np.isnan(metric(maps, mask([1, 0], [1, 0]))).all()
 
 
 def test_a_mask_of_everything() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -199,6 +200,35 @@ def test_an_image_scores_the_same_in_any_company(model: Model, metric: Any) -> N
     together = metric(evidence(model, Gradient()))
     np.testing.assert_allclose(metric(evidence(model, Gradient(), (2, 0))), together[[2, 0]], rtol=1e-4)
     np.testing.assert_allclose(metric(evidence(model, Gradient(), (1,))), together[[1]], rtol=1e-4)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_never_more_than_a_batch_at_once_and_the_same_numbers(model: Model, metric: Any, batch_size: int) -> None:
+    sizes: list[int] = []
+
+    class Counting(Gradient):
+        def maps(self, model: Model, images: Tensor, units: Sequence[Unit]) -> Tensor:
+            sizes.append(len(images))
+            assert len(images) == len(units)
+            return super().maps(model, images, units)
+
+    given = evidence(model, Counting())
+    whole = metric(given)
+    assert max(sizes) == 3
+    sizes.clear()
+    np.testing.assert_allclose(replace(metric, batch_size=batch_size)(given), whole, rtol=1e-4)
+    assert max(sizes) == batch_size
+    assert sum(sizes) % 3 == 0
+
+
+def test_a_curve_asks_a_batch_at_a_time_too(model: Model) -> None:
+    whole = randomization_curve(Gradient(), model, IMAGES, UNITS)
+    parts = randomization_curve(Gradient(), model, IMAGES, UNITS, batch_size=2)
+    assert parts.steps == whole.steps
+    np.testing.assert_allclose(parts.similarity, whole.similarity, rtol=1e-4)
+    with pytest.raises(InterpError, match=r"`batch_size` is 0: give at least 1"):
+        cascade(Gradient(), model, IMAGES, UNITS, batch_size=0)
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -18,7 +18,7 @@ from interp.metrics.road import First, Road, RoadLeRF, RoadMoRF, imputed, road_c
 
 from .asking import (
     Watched,
-    check_a_map_that_is_not_finite_is_nan,
+    check_a_map_that_tells_nothing_is_nan,
     check_each_sample_stands_alone,
     convnet,
     distinct,
@@ -144,14 +144,15 @@ def test_noise_is_small_falls_on_missing_pixels_alone_and_belongs_to_the_image()
 def test_each_sample_stands_alone(metric: Road | RoadMoRF | RoadLeRF) -> None:
     evidence = given(convnet(), noise(4), distinct(4))
     check_each_sample_stands_alone(metric, evidence)
-    check_a_map_that_is_not_finite_is_nan(metric, evidence)
+    check_a_map_that_tells_nothing_is_nan(metric, evidence)
 
 
-def test_zero_and_constant_maps_score_as_the_order_of_ties() -> None:
+def test_curves_of_zero_and_constant_maps_are_those_of_the_order_of_ties() -> None:
     model, images = convnet(), noise(2)
-    zero = RoadMoRF()(given(model, images, np.zeros((2, 5, 5))))
-    np.testing.assert_array_equal(zero, RoadMoRF()(given(model, images, np.full((2, 5, 5), 0.1))))
-    assert not np.array_equal(zero, RoadMoRF(seed=1, noise=0)(given(model, images, np.zeros((2, 5, 5)))))
+    zero, constant = (given(model, images, np.full((2, 5, 5), value)) for value in (0.0, 0.1))
+    curve = RoadMoRF(noise=0).curve(zero, First.MOST)
+    np.testing.assert_array_equal(curve, RoadMoRF(noise=0).curve(constant, First.MOST))
+    assert not np.array_equal(curve, RoadMoRF(seed=1, noise=0).curve(zero, First.MOST))
 
 
 def test_never_more_than_a_batch_at_once() -> None:

@@ -27,7 +27,8 @@ from interp.metrics.evidence import Evidence
 from interp.metrics.registry import metric
 from interp.metrics.statistics import bootstrap_interval
 from interp.report import attribute as single
-from interp.report.compare import Asked, compare
+from interp.report.compare import compare
+from interp.report.comparison import Asked
 from interp.report.product import Numbers, Product, silent, write
 from interp.report.standard import contending
 from interp.runs import Run, verify
@@ -171,15 +172,15 @@ def test_the_page_shows_the_deepest_layer_beside_the_controls_and_what_is_wrong_
 
 def test_figures_are_specs_with_the_expected_panels(made):
     figures = {figure.stem: figure for figure in made.figures}
-    assert list(figures) == ["methods", "layers-a", "layers-b", "ranking", "metrics", "agreement", "depth"]
-    assert [figure.section for figure in made.figures] == ["Maps"] * 3 + ["Metrics"] * 3 + ["Depth"]
+    assert list(figures) == ["methods", "layers-a", "ranking", "metrics", "agreement", "depth"]
+    assert [figure.section for figure in made.figures] == ["Maps"] * 2 + ["Metrics"] * 3 + ["Depth"]
     columns = ("photograph", "Saliency", "Grad-CAM", "LayerCAM", *(f"{name}\n(control)" for name in CONTROLS))
     assert figures["methods"].grid.column_headers == columns
     assert figures["methods"].grid.row_headers == ("a", "b", "c")
     assert kinds(figures["methods"].grid) == [[ImagePanel] + [MapPanel] * 7] * 3
-    assert figures["layers-b"].grid.column_headers == ("b", "Grad-CAM", "LayerCAM")
-    assert figures["layers-b"].grid.row_headers == ("conv1\n6 ch, 12 x 12", "conv2\n5 ch, 5 x 5")
-    assert kinds(figures["layers-b"].grid) == [[ImagePanel, MapPanel, MapPanel], [EmptyPanel, MapPanel, MapPanel]]
+    assert figures["layers-a"].grid.column_headers == ("a", "Grad-CAM", "LayerCAM")
+    assert figures["layers-a"].grid.row_headers == ("conv1\n6 ch, 12 x 12", "conv2\n5 ch, 5 x 5")
+    assert kinds(figures["layers-a"].grid) == [[ImagePanel, MapPanel, MapPanel], [EmptyPanel, MapPanel, MapPanel]]
     ranked = [panel for row in figures["ranking"].grid.rows for panel in row if isinstance(panel, IntervalPanel)]
     assert len(ranked) == len(METRICS)
     assert all(sum(panel.controls) == 4 and "Random" in panel.names for panel in ranked)
@@ -208,10 +209,13 @@ def test_one_layer_has_neither_layers_nor_depth(trap_model, photos):
     assert [f.stem for f in found.figures] == ["methods", "ranking", "metrics", "agreement"]
     cell = found.metrics["metrics"]["random"]["Sparseness (Gini)"]
     assert (cell["n"], cell["low"], cell["high"]) == (1, None, None), "one image tells no spread"
+    ranked = compare(trap_model, photos[:1], asked("saliency", "gradcam:layer=conv1", metrics=("deletion:n_steps=4",)), LIMITS, silent)
+    assert [cells[title]["rank"] for cells in ranked.metrics["metrics"].values() for title in cells] == [None] * 6
+    assert not ranked.numbers[0].table.strong, "one image ranks nobody"
 
 
 def test_masks_add_the_metrics_of_localization_to_the_standard_ones(trap_model, photos, monkeypatch):
-    monkeypatch.setattr("interp.report.compare.DEFAULT", ("sparseness",))
+    monkeypatch.setattr("interp.report.comparison.DEFAULT", ("sparseness",))
     found = compare(trap_model, photos, Asked((method("saliency"),), masks=masks(photos)), LIMITS, silent)
     named = {"Pointing game", "Relevance mass accuracy", "Relevance rank accuracy", "Sparseness (Gini)"}
     assert set(found.metrics["metrics"]["random"]) == named
@@ -276,7 +280,7 @@ def test_attention_that_is_named_is_refused_where_there_is_none(trap_model, phot
 
 
 def test_standard_metrics_that_do_not_fit_are_left_out_and_said(trap_model, photos, monkeypatch):
-    monkeypatch.setattr("interp.report.compare.DEFAULT", ("sparseness", "grid-pointing"))
+    monkeypatch.setattr("interp.report.comparison.DEFAULT", ("sparseness", "grid-pointing"))
     found = compare(trap_model, photos, Asked((method("saliency"),)), LIMITS, silent)
     why = "the metric 'grid-pointing' needs at least 4 images, not 3: give more"
     assert found.metrics["left_out"] == {"grid-pointing": why}
