@@ -53,3 +53,9 @@ def test_experiments_stay_articles():
         assert text.startswith('"""'), path
         assert "?" in text.split('"""')[1].split("\n\n")[0], f"{path} asks no question"
         assert len(text.splitlines()) <= 100, path
+
+
+def test_pages_lead_to_files_that_exist():
+    for page in (ROOT / "README.md", ROOT / "benchmarks" / "README.md", ROOT / "docs" / "method-support.md", ROOT / "CHANGELOG.md"):
+        for link in re.findall(r"\]\(([^)\s#]+)\)", page.read_text(encoding="utf-8")):
+            assert link.startswith("http") or (page.parent / link).exists(), f"{page.name} leads to {link}"

@@ -21,7 +21,9 @@ from interp.errors import InterpError
 
 
 def batch(heatmaps: Sequence[Heatmap], size: tuple[int, int]) -> Float[np.ndarray, "n 1 h w"]:
-    """One channel per image, bilinear at ``size`` (rows, cols): what Quantus takes as ``a_batch``."""
+    """One channel per image, bilinear at ``size`` (rows, cols): what Quantus takes as ``a_batch``. Raises InterpError for no map."""
+    if not heatmaps:
+        raise InterpError("`heatmaps` is empty: give at least one")
     return np.stack([heatmap.resized(size).values[None] for heatmap in heatmaps])
 
 

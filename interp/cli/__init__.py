@@ -6,6 +6,7 @@ import contextlib
 import io
 import itertools
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -17,6 +18,7 @@ Config = TypeVar("Config")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``interp``. Ends the process with 0, or with 2 and one line on stderr for what cannot be done."""
+    _stop_when_terminated()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -29,7 +31,18 @@ def experiment(config: type[Config], work: Callable[[Config], None]) -> None:
     """Entry point of a script: its frozen ``config`` becomes its command line, and errors are told as ``main`` tells them."""
     import tyro
 
+    _stop_when_terminated()
     sys.exit(_guarded(lambda: work(tyro.cli(config, description=sys.modules[config.__module__].__doc__))))
+
+
+def _stop_when_terminated() -> None:
+    """What asks the process to end (a job scheduler, ``timeout``) is taken as Ctrl-C is, so that nothing half-written is left."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    with contextlib.suppress(ValueError):  # in a thread other than the main one
+        signal.signal(signal.SIGTERM, stop)
 
 
 def _guarded(work: Callable[[], None]) -> int:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from interp.errors import InterpError
+
 if TYPE_CHECKING:
     from interp.core.model import Model
     from interp.core.unit import Unit
@@ -47,6 +49,7 @@ class ModelOptions:
         from interp import zoo
         from interp.zoo.device import device
 
+        _refuse_picture(reference)
         device(self.device)
         return zoo.load(reference, weights=self.weights, random_weights=self.random_weights, seed=self.seed, device=self.device)
 
@@ -57,6 +60,16 @@ class SaveOptions:
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of the run; must not exist yet. Default: results/<command>/<date>-<model>-<hash>."""
+
+
+def _refuse_picture(reference: str) -> None:
+    """Raises InterpError where the first word, which is the model, names a photograph."""
+    from interp.images import SAMPLES, SUFFIXES
+
+    if reference in SAMPLES or Path(reference).suffix.lower() in SUFFIXES or Path(reference).is_dir():
+        raise InterpError(
+            f"'{reference}' stands in the place of the model, but is a photograph or folder: write the model first, 'embedded {reference}'"
+        )
 
 
 def photos(references: tuple[str, ...]) -> list[Photo]:

@@ -1,4 +1,4 @@
-"""``MetricTable``: what every metric says of every method, beside the controls; as Markdown, CSV, Parquet, page and figure.
+"""``MetricTable``: what every metric says of every method, beside the controls; as Markdown, CSV, Parquet and on a page.
 
 Means, intervals and ranks come from outside; the values of the single images stay with them, as they are the truth.
 """
@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import Float
 
 from interp.errors import InterpError
-from interp.figures import Grid, Kind, MatrixPanel, Scale
 from interp.metrics.evidence import Better
 from interp.site import Link, Table
 
 ARROWS = {Better.HIGHER: "\N{UPWARDS ARROW}", Better.LOWER: "\N{DOWNWARDS ARROW}", Better.NEITHER: ""}
 WORDS = {Better.HIGHER: "higher is better", Better.LOWER: "lower is better", Better.NEITHER: "describes, ranks nothing"}
+_FEW = 10  # images, below which a bootstrap interval is clearly too narrow
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -131,16 +131,21 @@ class MetricTable:
 
     @property
     def count(self) -> str:
-        """How many images, in words."""
-        return f"{len(self.images)} image" + ("" if len(self.images) == 1 else "s")
+        """For how many images the metrics are defined, in words."""
+        numbers = [cell.n for row in self.summaries for cell in row if cell.n] or [0]
+        least, most = min(numbers), max(numbers)
+        if least == most:
+            return f"{most} image" + ("" if most == 1 else "s")
+        return f"{least} to {most} images, as far as a metric is defined"
 
     @property
     def legend(self) -> str:
         """What arrows, brackets and bold type mean, and how many images are behind the numbers."""
         used = [better for better in (Better.HIGHER, Better.LOWER) if any(measure.better is better for measure in self.measures)]
         arrows = "".join(f"; {ARROWS[better]} {WORDS[better]}" for better in used)
-        best = "; bold: best rank, ties included" if any(cell.rank is not None for row in self.summaries for cell in row) else ""
-        return f"Mean over {self.count} [{self.level:.0%} interval]{arrows}{best}; controls last."
+        best = f"; bold: best rank among these {len(self.entries)} rows, ties included" if self._ranked else ""
+        few = f" Intervals of fewer than {_FEW} images are too narrow." if self._ranked and len(self.images) < _FEW else ""
+        return f"Mean over {self.count} [{self.level:.0%} interval]{arrows}{best}; controls last.{few}"
 
     def markdown(self) -> str:
         """An aligned table in GitHub's dialect, and below it what its signs mean."""
@@ -201,18 +206,9 @@ class MetricTable:
         headings = tuple(f"{text[:-2]}\N{NO-BREAK SPACE}{text[-1]}" if text.endswith(arrows) else text for text in self.headings)
         return Table(headings, self.rows, caption or self.legend, tuple(links), first, strong, quiet)
 
-    def figure(self, title: str = "Metrics by method") -> Grid:
-        """Rows: methods, controls last; columns: metrics. Numbers are means, colours the share of the other rows ranked below."""
-        names = tuple(entry.name for entry in self.entries)
-        shares = np.array([[self._share(row, measure) for measure in range(len(self.measures))] for row in range(len(self.entries))])
-        formats = [_format(self.column(measure)) for measure in range(len(self.measures))]
-        texts = tuple(tuple(write(c.mean) for c, write in zip(row, formats, strict=True)) for row in self.summaries)
-        scale = Scale(0.0, 1.0, Kind.POSITIVE, "share of the other rows ranked below")
-        controls = tuple(entry.control for entry in self.entries)
-        panel = MatrixPanel(shares, scale, names, tuple(m.title + ARROWS[m.better] for m in self.measures), texts=texts, controls=controls)
-        caption = f"Numbers: means over {self.count}. Hatched: not ranked. Below the rule: controls."
-        width = min(9.0, max(3.0, 1.7 + 0.62 * len(self.measures)))
-        return Grid(((panel,),), title=title, caption=caption, panel_size=width)
+    @property
+    def _ranked(self) -> bool:
+        return any(cell.rank is not None for row in self.summaries for cell in row)
 
     @property
     def _layered(self) -> bool:
@@ -228,13 +224,6 @@ class MetricTable:
             return "not defined"
         interval = "" if math.isnan(cell.low) or math.isnan(cell.high) else f" [{write(cell.low)}, {write(cell.high)}]"
         return write(cell.mean) + interval + (f" (n={cell.n})" if cell.n != len(self.images) else "")
-
-    def _share(self, row: int, measure: int) -> float:
-        ranks = [cell.rank for cell in self.column(measure) if cell.rank is not None]
-        own = self.summaries[row][measure].rank
-        if own is None or len(ranks) < 2:
-            return math.nan
-        return sum(rank > own for rank in ranks) / (len(ranks) - 1)
 
     def _each(self) -> Iterator[tuple[Entry, Measure, Summary, Float[np.ndarray, " images"]]]:
         for entry, cells, rows in zip(self.entries, self.summaries, self.values, strict=True):

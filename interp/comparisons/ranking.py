@@ -20,7 +20,10 @@ def ranking(table: MetricTable, title: str = "Methods by metric") -> Grid:
     Controls stand in grey, hollow, where their values put them: a method below one is worth less than it.
     """
     panels = [_panel(table, measure) for measure in range(len(table.measures))]
-    caption = f"Means over {table.count}, with intervals of {table.level:.0%}. Each panel is sorted, best on top. Grey, hollow: controls."
+    caption = (
+        f"Means over {table.count}, with intervals of {table.level:.0%}. Each panel is sorted: best on top, or the largest where a "
+        "metric only describes. Grey, hollow: controls."
+    )
     return Grid(arranged(panels, _COLUMNS), title=title, caption=caption, panel_size=2.9)
 
 

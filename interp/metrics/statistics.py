@@ -73,16 +73,24 @@ def paired_difference(
 
 
 def ranks(intervals: Sequence[Interval], better: Better) -> list[int | None]:
-    """1 + the number of others whose interval lies wholly on the better side: the same rank where intervals overlap all alike.
+    """Ranks by falling merit of the mean, shared with the best of a group as long as the intervals overlap; 1 is best.
 
-    So nobody is ranked below another without an interval that lies wholly apart from their own. Overlap is not transitive: of
-    three in a row that overlap only their neighbours, the last is the only one that is beaten, and has rank 2. A method with a
-    better rank never has an interval wholly on the worse side. None where fewer than two values are defined, as such a mean can be
+    From the best mean on, each method joins the group of the leading one if their intervals overlap, else it leads the next group;
+    a group's rank is 1 + the number of methods before it. So a better mean never has a worse rank, and a new rank begins only
+    where an interval lies wholly apart from the leader's. None where fewer than two values are defined, as such a mean can be
     told from no other (so that a single image ranks nobody), and for all if ``better`` is ``NEITHER``.
     """
+    found: list[int | None] = [None] * len(intervals)
     if better is Better.NEITHER:
-        return [None] * len(intervals)
-    return [None if not i.known else 1 + sum(_beats(other, i, better) for other in intervals) for i in intervals]
+        return found
+    known = [i for i, interval in enumerate(intervals) if interval.known]
+    known.sort(key=lambda i: intervals[i].mean, reverse=better is Better.HIGHER)
+    leader = None
+    for place, i in enumerate(known):
+        if leader is None or _beats(intervals[leader], intervals[i], better):
+            leader, rank = i, place + 1
+        found[i] = rank
+    return found
 
 
 def _beats(first: Interval, second: Interval, better: Better) -> bool:

@@ -22,7 +22,7 @@ from interp.images import Photo
 from interp.masks import prepared
 from interp.metrics.agreement import Similarity, agreement_matrix
 from interp.report.comparison import Asked, Comparison, computed, judges_of
-from interp.report.compose import lead, shape_header
+from interp.report.compose import lead, named, shape_header
 from interp.report.product import Figure, Product, Tick
 from interp.report.recorded import arrays, facts, numbers
 
@@ -56,7 +56,7 @@ def _map_figures(made: Comparison, scale: ScaleBy) -> list[Figure]:
     at = {c.layer for c in leading if c.layer}
     where = f" Methods that work at a layer: at {', '.join(sorted(at))}." if at else ""
     where += f" The first {len(people)} of {len(made.people)} photographs." if len(people) < len(made.people) else ""
-    title = f"Attribution methods on {made.model.spec.reference}"
+    title = f"Attribution methods on {named(made.model)}" + (f"; at {at.pop()} where a method needs a layer" if len(at) == 1 else "")
     figures = [
         Figure(
             "methods",
@@ -83,19 +83,12 @@ def _metric_figures(made: Comparison) -> list[Figure]:
     main = made.table(made.leading)
     ranked = Figure(
         "ranking",
-        ranking(main, f"Metrics on {made.model.spec.reference}"),
+        ranking(main, f"Metrics on {named(made.model)}"),
         "Methods ranked by each metric, with intervals",
         "Each metric ranks the methods on its own. A method whose interval overlaps a control's is not shown to be better than it.",
         METRICS,
     )
-    heat = Figure(
-        "metrics",
-        main.figure(f"Metrics on {made.model.spec.reference}"),
-        "Matrix of metrics by method",
-        "Where metrics disagree on a method, none of them alone decides.",
-        METRICS,
-    )
-    return [ranked, heat, *_agreements(made), *_depth(made)]
+    return [ranked, *_agreements(made), *_depth(made)]
 
 
 def _agreements(made: Comparison) -> list[Figure]:
@@ -110,7 +103,7 @@ def _agreements(made: Comparison) -> list[Figure]:
     return [
         Figure(
             f"agreement-{title.split()[0].lower()}" if apart else "agreement",
-            agreement_figure(shown, [c.title for c in leading], [c.control for c in leading]),
+            agreement_figure(shown, [c.title for c in leading], [c.control for c in leading], caption=caption),
             f"Agreement between methods: {', '.join(shown)}",
             caption,
             METRICS,

@@ -190,6 +190,11 @@ def shape_header(layer: Layer) -> str:
     return f"{layer.label}\n{channels} ch, {rows} x {cols}"
 
 
+def named(model: Model) -> str:
+    """The network's name for titles of figures, which say so where its weights are random."""
+    return f"{model.spec.reference}, random weights" if model.spec.weights.startswith("random") else model.spec.reference
+
+
 def lead(model: Model, sentence: str) -> str:
     """The first sentence of a page, with the network's name and weights."""
     weights = model.spec.weights or "unknown weights"

@@ -35,10 +35,18 @@ def layers_for(model: Model, patterns: Sequence[str], units: Sequence[Unit], cou
         for name in found:
             _ = model.layer(name).map_shape
         return found
-    names = [layer.name for layer in spread(model, count)]
+    names = [layer.name for layer in spread(model, len(model.layers))]
     for unit in dict.fromkeys(units):
         names = explainable(model, names, unit)
-    return names
+    return _evenly(names, count)
+
+
+def _evenly(names: Sequence[str], count: int) -> list[str]:
+    """``count`` of ``names``, or all, the first and the last among them; the last alone where one is wanted."""
+    if len(names) <= count:
+        return list(names)
+    last = len(names) - 1
+    return [names[round(k * last / (count - 1))] for k in range(count)] if count > 1 else [names[-1]]
 
 
 def contending(
@@ -73,5 +81,4 @@ def _attending(model: Model, patterns: Sequence[str]) -> list[str]:
     known = attention.layers(model)
     if patterns:
         return [layer.name for layer in model.select(patterns) if layer.name in known] or [layer.name for layer in model.select(patterns)]
-    last, count = len(known) - 1, min(DEPTHS, len(known))
-    return [known[round(k * last / max(count - 1, 1))] for k in range(count)]
+    return _evenly(known, DEPTHS)

@@ -102,7 +102,7 @@ def test_compare_with_masks_writes_tables_and_figures(pictures, capsys):
     (row,) = [r for r in table if (r["method"], r["metric"], r["image"]) == ("Sobel edges", "Relevance mass accuracy", "coffee")]
     assert row["value"] == mass
     page = (pictures / "c" / "index.html").read_text()
-    for stem in ("methods", "layers-cat", "ranking", "metrics", "agreement", "depth"):
+    for stem in ("methods", "layers-cat", "ranking", "agreement", "depth"):
         assert f"figures/{stem}.png" in page
         assert (pictures / "c" / "figures" / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
     assert "metrics.md" in page
