@@ -27,7 +27,7 @@ from interp.report.product import Figure, Product, Tick
 from interp.report.recorded import arrays, facts, numbers
 
 MAPS, METRICS, DEPTH = "Maps", "Metrics", "Depth"
-MOST_ROWS, MOST_LAYERED = 4, 1  # photographs shown: all of them are scored
+MOST_ROWS, MOST_LAYERED = 3, 1  # photographs shown: all of them are scored
 _AGREEMENT = {"Spearman": Similarity.SPEARMAN, "SSIM": Similarity.SSIM, "Top 10 %": Similarity.TOP_K}
 
 

@@ -29,7 +29,7 @@ _MEASURES = {
     Similarity.SSIM: "SSIM",
     Similarity.TOP_K: "overlap of the top 10 %",
 }
-_STAGED = 1  # photographs of which every stage is shown
+_STAGED, _STAGES = 1, 4  # photographs, and stages of each, that are shown
 
 
 def product(model: Model, people: Sequence[Subject], maps: Maps, tried: Sequence[Sanity], seed: int, text: str) -> Product:
@@ -76,13 +76,19 @@ def _staged(people: Sequence[Subject], maps: Maps, sanity: Sanity) -> list[Figur
         # Controls stay the same whatever the weights.
         asked = [c for c in maps if not c.control]
         cells = {TRAINED: {called[c]: maps[c][index] for c in asked}}
-        for number, name in enumerate(sanity.names[1:]):
-            cells[name] = {called[c]: sanity.maps[c][number][index] for c in asked}
+        for number in _evenly(len(sanity.stages)):
+            cells[sanity.names[1 + number]] = {called[c]: sanity.maps[c][number][index] for c in asked}
         grid = layers_by_methods(person, cells, title=f"Maps as weights are randomized {_ORDERS[sanity.order]}: {person.name}")
         alt = f"Maps of {person.name} at each stage of randomization, by method"
-        caption = "Rows: the trained network, then with all layers down (or up) to the one named drawn anew."
+        caption = "Rows: the trained network, then some stages, with all layers down (or up) to the one named drawn anew."
         figures.append(Figure(f"stages-{sanity.order}-{person.name}", grid, alt, caption, f"Randomized {_ORDERS[sanity.order]}"))
     return figures
+
+
+def _evenly(count: int) -> list[int]:
+    """The stages that are shown: a few, the first and the last among them."""
+    shown = min(count, _STAGES)
+    return [round(k * (count - 1) / max(shown - 1, 1)) for k in range(shown)]
 
 
 def _means(rows: np.ndarray) -> list[float | None]:
