@@ -29,7 +29,7 @@ _MEASURES = {
     Similarity.SSIM: "SSIM",
     Similarity.TOP_K: "overlap of the top 10 %",
 }
-_STAGED, _STAGES = 1, 4  # photographs, and stages of each, that are shown
+_STAGED, _STAGES = 1, 2  # photographs, and stages of each, that are shown
 
 
 def product(model: Model, people: Sequence[Subject], maps: Maps, tried: Sequence[Sanity], seed: int, text: str) -> Product:
@@ -80,13 +80,13 @@ def _staged(people: Sequence[Subject], maps: Maps, sanity: Sanity) -> list[Figur
             cells[sanity.names[1 + number]] = {called[c]: sanity.maps[c][number][index] for c in asked}
         grid = layers_by_methods(person, cells, title=f"Maps as weights are randomized {_ORDERS[sanity.order]}: {person.name}")
         alt = f"Maps of {person.name} at each stage of randomization, by method"
-        caption = "Rows: the trained network, then some stages, with all layers down (or up) to the one named drawn anew."
+        caption = "Rows: the trained network, the first stage and the last: all layers down (or up) to the one named are drawn anew."
         figures.append(Figure(f"stages-{sanity.order}-{person.name}", grid, alt, caption, f"Randomized {_ORDERS[sanity.order]}"))
     return figures
 
 
 def _evenly(count: int) -> list[int]:
-    """The stages that are shown: a few, the first and the last among them."""
+    """The stages that are shown: the first and the last."""
     shown = min(count, _STAGES)
     return [round(k * (count - 1) / max(shown - 1, 1)) for k in range(shown)]
 
