@@ -127,7 +127,7 @@ def test_rendered_at_once_is_as_drawn_alone():
     ("panel", "pixels_in_pdf"),
     [
         (ImagePanel(np.zeros((200, 100, 3))), (100, 200)),
-        (ImagePanel(np.zeros((2000, 1000, 3))), (300, 600)),
+        (ImagePanel(np.zeros((2000, 1000, 3))), (180, 360)),
         (MapPanel(VALUES, SIGNED), (60, 60)),  # squares large enough to survive a viewer's smoothing
     ],
 )
