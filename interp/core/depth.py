@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 
 from interp.core.layout import Tokens, Vector
 from interp.core.model import Layer, Model
 from interp.errors import InterpError, Unsupported
+
+T = TypeVar("T")
 
 # Containers that only string others together: their output is their last child's.
 _PLAIN = ("Sequential", "ModuleList", "ModuleDict")
@@ -29,12 +33,15 @@ def spread(model: Model, count: int = 6) -> list[Layer]:
         candidates.insert(0, stem)
     if len(candidates) > 1 and isinstance(candidates[-1].layout, Tokens) and candidates[-1].layout.prefix:
         candidates.pop()
-    if len(candidates) <= count:
-        return candidates
-    if count == 1:
-        return candidates[-1:]
-    last = len(candidates) - 1
-    return [candidates[round(k * last / (count - 1))] for k in range(count)]
+    return evenly(candidates, count)
+
+
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """``count`` of ``items``, or all, the first and the last among them; the last alone where one is wanted."""
+    if len(items) <= count:
+        return list(items)
+    last = len(items) - 1
+    return [items[round(k * last / (count - 1))] for k in range(count)] if count > 1 else [items[-1]]
 
 
 def kernel_layer(model: Model, layer: str) -> Layer:

@@ -17,11 +17,6 @@ class Margins:
     top: float = 0.0
     bottom: float = 0.0
 
-    @property
-    def least_height(self) -> float:
-        """Of a cell whose plot still shows its lines."""
-        return self.top + self.bottom + LEAST_PLOT
-
     def plot(self, cell: Box) -> Box:
         """What the texts leave of a cell."""
         return Box(cell.left + self.left, cell.top + self.top, cell.width - self.left, cell.height - self.top - self.bottom)

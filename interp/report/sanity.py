@@ -12,6 +12,7 @@ from interp.comparisons.contenders import names
 from interp.comparisons.depth_curves import randomization_curves
 from interp.comparisons.sanity import TRAINED, Sanity
 from interp.comparisons.subjects import Subject
+from interp.core.depth import evenly
 from interp.core.model import Model
 from interp.metrics.agreement import Similarity
 from interp.metrics.cascade import Order
@@ -76,19 +77,13 @@ def _staged(people: Sequence[Subject], maps: Maps, sanity: Sanity) -> list[Figur
         # Controls stay the same whatever the weights.
         asked = [c for c in maps if not c.control]
         cells = {TRAINED: {called[c]: maps[c][index] for c in asked}}
-        for number in _evenly(len(sanity.stages)):
+        for number in evenly(range(len(sanity.stages)), _STAGES):
             cells[sanity.names[1 + number]] = {called[c]: sanity.maps[c][number][index] for c in asked}
         grid = layers_by_methods(person, cells, title=f"Maps as weights are randomized {_ORDERS[sanity.order]}: {person.name}")
         alt = f"Maps of {person.name} at each stage of randomization, by method"
         caption = "Rows: the trained network, the first stage and the last: all layers down (or up) to the one named are drawn anew."
         figures.append(Figure(f"stages-{sanity.order}-{person.name}", grid, alt, caption, f"Randomized {_ORDERS[sanity.order]}"))
     return figures
-
-
-def _evenly(count: int) -> list[int]:
-    """The stages that are shown: the first and the last."""
-    shown = min(count, _STAGES)
-    return [round(k * (count - 1) / max(shown - 1, 1)) for k in range(shown)]
 
 
 def _means(rows: np.ndarray) -> list[float | None]:

@@ -8,7 +8,7 @@ from interp.attribution import attention, cams
 from interp.attribution.registry import method
 from interp.comparisons.contenders import Contender, Limits, contenders
 from interp.core.choices import Choice, refuse_same
-from interp.core.depth import spread
+from interp.core.depth import evenly, spread
 from interp.core.method import Family, Method, Place
 from interp.core.model import Model
 from interp.core.unit import Unit
@@ -38,15 +38,7 @@ def layers_for(model: Model, patterns: Sequence[str], units: Sequence[Unit], cou
     names = [layer.name for layer in spread(model, len(model.layers))]
     for unit in dict.fromkeys(units):
         names = explainable(model, names, unit)
-    return _evenly(names, count)
-
-
-def _evenly(names: Sequence[str], count: int) -> list[str]:
-    """``count`` of ``names``, or all, the first and the last among them; the last alone where one is wanted."""
-    if len(names) <= count:
-        return list(names)
-    last = len(names) - 1
-    return [names[round(k * last / (count - 1))] for k in range(count)] if count > 1 else [names[-1]]
+    return evenly(names, count)
 
 
 def contending(
@@ -81,4 +73,4 @@ def _attending(model: Model, patterns: Sequence[str]) -> list[str]:
     known = attention.layers(model)
     if patterns:
         return [layer.name for layer in model.select(patterns) if layer.name in known] or [layer.name for layer in model.select(patterns)]
-    return _evenly(known, DEPTHS)
+    return evenly(known, DEPTHS)
