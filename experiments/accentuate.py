@@ -8,11 +8,12 @@ can be seen. Random changes with the same spectrum are the control.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from interp import zoo
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.accentuation import CAPTION, Accented, accented, figure
 from interp.comparisons.canvas import canvas
@@ -41,7 +42,7 @@ class Config:
     steps: int = 96
     size: int | None = None
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
@@ -82,7 +83,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
         pictures=load([config.image])[:1],
     )
 

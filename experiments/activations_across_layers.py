@@ -7,13 +7,14 @@ beside the same network with random weights.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from interp import activations, zoo
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.subjects import subjects
 from interp.core.depth import spread
@@ -33,7 +34,7 @@ class Config:
     weights: Path | None = None
     depth: int = 6
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
@@ -63,7 +64,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
         pictures=load(config.images),
     )
 

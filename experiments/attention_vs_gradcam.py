@@ -9,12 +9,12 @@ longer reaches the classes, so class activation maps end one block earlier than 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from interp.attribution import attention
 from interp.attribution.registry import method
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.cli.shapes import Difficulty, Level, watched
 from interp.comparisons.contenders import Limits
@@ -43,7 +43,7 @@ class Config:
     layers: tuple[str, ...] = ("blocks.0", "blocks.1", "blocks.2")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc", "deletion", "insertion")
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
@@ -69,7 +69,7 @@ def main(config: Config) -> None:
         make,
         reference="shapes-transformer",
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
     )
 
 

@@ -7,12 +7,13 @@ method whose interval overlaps a control's has not been shown to be better than 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from interp import zoo
 from interp.attribution.registry import method
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.contenders import Limits
 from interp.core.model import Model
@@ -36,7 +37,7 @@ class Config:
     target: str | None = None
     batch_size: int = 32
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
@@ -53,7 +54,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
         pictures=load(config.images),
     )
 

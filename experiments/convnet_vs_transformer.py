@@ -8,11 +8,11 @@ the yardstick, maps of different pictures are the control.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from interp.attribution.registry import method
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.cli.shapes import Difficulty, Level, told, watched
 from interp.comparisons.contenders import Limits
@@ -44,7 +44,7 @@ class Config:
     layers: tuple[str, str] = ("stage2.1", "blocks.2")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc")
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
@@ -74,7 +74,7 @@ def main(config: Config) -> None:
         make,
         reference="shapes",
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
     )
 
 

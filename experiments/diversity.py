@@ -9,11 +9,12 @@ no proof of several faces: a term that is strong enough draws what the unit does
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from interp import zoo
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.faces import CAPTION, faces, figure
 from interp.comparisons.feature_grids import arrays, strongest_of_each
@@ -40,7 +41,7 @@ class Config:
     steps: int = 128
     size: int | None = None
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def rows(model: Model, unit: Unit, ascent: AscentConfig, scale: float, config: Config) -> dict[str, list[Feature]]:
@@ -79,7 +80,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
         pictures=load(config.images),
     )
 

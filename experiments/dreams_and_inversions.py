@@ -8,13 +8,14 @@ Inversion starts from noise and looks for an image that the layer cannot tell fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from interp import featurevis, zoo
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.canvas import canvas
 from interp.comparisons.dreams import CAPTION, CARICATURE, DREAM, INVERSION, Answer, Way, answer, figure
@@ -44,7 +45,7 @@ class Config:
     dream_steps: int = 32
     size: int | None = None
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
@@ -67,7 +68,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
         pictures=load(config.images),
     )
 

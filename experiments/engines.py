@@ -10,12 +10,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
 from interp import zoo
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.baseline import CAPTION, figure, named, summary
 from interp.comparisons.feature_grids import arrays, strongest_of_each
@@ -43,7 +44,7 @@ class Config:
     steps: int = 128
     size: int | None = None
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def square(model: Model, config: Config) -> tuple[int, int]:
@@ -89,7 +90,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
         before=told,
         pictures=load(config.images),
     )

@@ -8,12 +8,13 @@ less than a photograph has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from interp import activations, zoo
 from interp.activations import Rank
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons import features as feature_figures
 from interp.comparisons.subjects import subjects
@@ -37,7 +38,7 @@ class Config:
     units: int = 5
     steps: int = 256
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
@@ -66,7 +67,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
         pictures=load(config.images),
     )
 

@@ -8,13 +8,14 @@ noise, and high where a filter is smooth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from interp import kernels, zoo
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons import kernels as kernel_figures
 from interp.core.depth import kernel_layer
@@ -30,7 +31,7 @@ class Config:
     model: str = "embedded"
     weights: Path | None = None
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def neighbour_correlation(weights: np.ndarray) -> np.ndarray:
@@ -68,7 +69,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
     )
 
 

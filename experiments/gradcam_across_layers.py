@@ -7,7 +7,7 @@ survives the loss of all that was learned explains nothing. The number is the Sp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy.stats import spearmanr
 
 from interp import gradcam, zoo
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.gradcam import figure as gradcam_grid
 from interp.comparisons.subjects import subjects
@@ -35,7 +36,7 @@ class Config:
     target: str | None = None
     depth: int = 6
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
@@ -73,7 +74,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
         pictures=load(config.images),
     )
 

@@ -7,12 +7,13 @@ that layer is worth no more than, say, the picture's edges.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from interp import zoo
 from interp.attribution.registry import method
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.contenders import Limits
 from interp.core.depth import spread
@@ -36,7 +37,7 @@ class Config:
     weights: Path | None = None
     target: str | None = None
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
@@ -54,7 +55,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
         pictures=load(config.images),
     )
 

@@ -8,11 +8,11 @@ on the object as the object has of the area. With --correlation above 0 the back
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from interp.attribution.registry import method
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.cli.shapes import Difficulty, Level, watched
 from interp.comparisons.contenders import Limits
@@ -58,7 +58,7 @@ class Config:
     layers: tuple[str, ...] = ("stage1.1", "stage2.1")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc", "deletion", "insertion", "road")
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
@@ -81,7 +81,7 @@ def main(config: Config) -> None:
         make,
         reference="shapes",
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
     )
 
 

@@ -8,7 +8,7 @@ curves say whether the two can be mixed at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from interp import activations, featurevis, zoo
 from interp.activations import Rank
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.interpolation import CAPTION, Way, figure
 from interp.core.depth import spread
@@ -42,7 +43,7 @@ class Config:
     size: int | None = None
     alignment: float = 3.0
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
@@ -76,7 +77,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
         pictures=pictures,
     )
 

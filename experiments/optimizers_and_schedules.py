@@ -9,11 +9,12 @@ shown, as shares of the best that any ascent reached, averaged over units. The s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from interp import zoo
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons import race
 from interp.comparisons.feature_grids import arrays, strongest_of_each
@@ -49,7 +50,7 @@ class Config:
     rate: float = 0.05
     moments: int = 13
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
@@ -86,7 +87,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
         pictures=load(config.images),
     )
 

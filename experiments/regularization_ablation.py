@@ -8,11 +8,12 @@ which the spectra tell beside those of photographs, and the score that is left a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from interp import zoo
 from interp.cli import experiment
+from interp.cli.options import SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.ablation import CAPTION, SPECTRA, figure, lines, spectra, treated
 from interp.comparisons.feature_grids import arrays, strongest_of_each
@@ -40,7 +41,7 @@ class Config:
     tv: float = 1.0
     together: float = 0.1
     seed: int = 0
-    out: Path | None = None
+    saving: Saving = field(default_factory=SaveOptions)
 
 
 def row(model: Model, unit: Unit, plain: AscentConfig, config: Config) -> dict[str, Feature]:
@@ -88,7 +89,7 @@ def main(config: Config) -> None:
         make,
         reference=config.model,
         seed=config.seed,
-        out=config.out,
+        saving=config.saving,
         pictures=load(config.images),
     )
 

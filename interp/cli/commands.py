@@ -11,7 +11,7 @@ import tyro
 
 from interp.cli.catalogue import Methods, Metrics
 from interp.cli.compare import Attribute, Compare
-from interp.cli.options import Images, ModelName, ModelOptions, SaveOptions, Words, layers_of, photos, target_of
+from interp.cli.options import Images, ModelName, ModelOptions, OneModel, SaveOptions, Saving, Words, layers_of, photos, target_of
 from interp.cli.publish import Make, publish
 from interp.cli.visualize import Visualize
 from interp.cli.words import at_least
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from interp.images import Photo
     from interp.report.product import Product, Tick
 
-OneModel = Annotated[ModelOptions, tyro.conf.arg(name="")]
-Saving = Annotated[SaveOptions, tyro.conf.arg(name="")]
 Share = Literal["channel", "layer", "shared"]
 
 
@@ -220,6 +218,6 @@ def _publish(name: str, command: Command, make: Make, pictures: list[Photo]) -> 
         make,
         reference=command.model,
         seed=loading.seed,
-        out=command.saving.out,
+        saving=command.saving,
         pictures=pictures,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from interp.cli.options import Images, ModelName, ModelOptions, SaveOptions, Words, photos, target_of
+from interp.cli.options import Images, ModelName, ModelOptions, OneModel, SaveOptions, Saving, Words, photos, target_of
 from interp.cli.publish import publish
 from interp.cli.words import at_least
 from interp.errors import InterpError
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from interp.images import Photo
     from interp.report.product import Product, Tick
 
-OneModel = Annotated[ModelOptions, tyro.conf.arg(name="")]
-Saving = Annotated[SaveOptions, tyro.conf.arg(name="")]
 Share = Literal["channel", "layer", "shared"]
 
 
@@ -68,7 +66,7 @@ class Attribute:
             make,
             reference=self.model,
             seed=self.loading.seed,
-            out=self.saving.out,
+            saving=self.saving,
             pictures=pictures,
         )
 
@@ -129,7 +127,7 @@ class Compare:
             make,
             reference=self.model,
             seed=self.loading.seed,
-            out=self.saving.out,
+            saving=self.saving,
             pictures=pictures,
         )
 

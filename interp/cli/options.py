@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -56,10 +56,21 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class SaveOptions:
-    """Where the run is written."""
+    """Where the run is written, and how its figures are."""
 
-    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = field(default=None, metadata={"manifest": False})
     """Folder of the run; must not exist yet. Default: results/<command>/<date>-<model>-<hash>."""
+    formats: Annotated[tuple[Literal["png", "pdf", "svg", "webp"], ...], tyro.conf.arg(metavar="{png,pdf,svg,webp} ...")] = ("png", "pdf")
+    """Files of each figure; the page shows the first of png, webp and svg, so one of these must be there."""
+    dpi: int = 120
+    """Pixels per inch of png and webp."""
+    parent: Annotated[str | None, tyro.conf.Suppress] = field(default=None, metadata={"manifest": False})
+
+
+OneModel = Annotated[ModelOptions, tyro.conf.arg(name="")]
+"""The options of one model, without a prefix: ``loading: OneModel = field(default_factory=ModelOptions)``."""
+Saving = Annotated[SaveOptions, tyro.conf.arg(name="")]
+"""The options of saving, without a prefix: ``saving: Saving = field(default_factory=SaveOptions)``."""
 
 
 def _refuse_picture(reference: str) -> None:

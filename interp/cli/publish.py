@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from interp.cli.options import SaveOptions
     from interp.core.model import Model
     from interp.images import Photo
     from interp.report.product import Product, Tick
+    from interp.runs import InputEntry
 
 Make = Callable[["Model", "list[Photo]", "Tick"], "Product"]
 
@@ -24,40 +26,51 @@ def publish(
     *,
     reference: str,
     seed: int,
-    out: Path | None,
+    saving: SaveOptions,
     pictures: Sequence[Photo] = (),
+    inputs: Sequence[InputEntry] = (),
     before: Callable[[], None] | None = None,
 ) -> Path:
     """Load the model, make the product and write it as one run, all or nothing, with progress; prints where it is.
 
-    ``config`` is the frozen dataclass that the manifest records. The folder is ``out``, or a new one under
-    ``results/<experiment>/``. ``before`` is called once it is written, to print what stands before its path. Raises
-    InterpError before any work where it cannot be written.
+    ``config`` is the frozen dataclass that the manifest records, an option of a command or of a script. The folder is
+    ``saving.out``, or a new one under ``results/<experiment>/``. ``inputs`` are files that were read beside the ``pictures`` and
+    those of the model. ``before`` is called once it is written, to print what stands before its path. Raises InterpError before
+    any work where it cannot be written.
     """
-    import torch
-
+    from interp.cli.commandline import command_line
     from interp.cli.progress import bars
+    from interp.core.machine import machine
     from interp.report.product import input_entries, model_entry, write
     from interp.runs import Run, default_folder
+    from interp.runs.origin import program_of
     from interp.runs.run import refuse
 
-    folder = out or default_folder(Path("results"), experiment, reference, config, datetime.now())
+    folder = saving.out or default_folder(Path("results"), experiment, reference, config, datetime.now())
     refuse(folder)
     model = load()
     run = Run.create(
         folder,
         experiment=experiment,
+        program=program_of(config),
         config=config,
         seed=seed,
+        machine=machine(model.device),
         model=model_entry(model),
-        inputs=input_entries(pictures),
-        command=[Path(sys.argv[0]).name, *sys.argv[1:]],
-        device=str(model.device),
-        threads=torch.get_num_threads(),
+        inputs=(*input_entries(pictures), *inputs),
+        command=command_line(config),
+        parent=saving.parent,
     )
     with run, bars() as tick:
-        write(make(model, list(pictures), tick), run, tick)
+        write(make(model, list(pictures), tick), run, tick, question_of(config))
     if before is not None:
         before()
     sys.stdout.write(f"{folder / 'index.html'}\n")
     return folder
+
+
+def question_of(config: object) -> str:
+    """What the program of ``config`` asks: the first paragraph of a script's docstring, of a command's its first line."""
+    module = sys.modules[type(config).__module__]
+    text = (type(config).__doc__ if module.__name__.startswith("interp.") else module.__doc__) or ""
+    return " ".join(text.strip().split("\n\n")[0].split())

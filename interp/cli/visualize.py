@@ -11,7 +11,7 @@ import tyro
 
 from interp.cli.keeping import Kept, keeping
 from interp.cli.objectives import OBJECTIVES, Asking, Words, objectives
-from interp.cli.options import Flag, ModelOptions, SaveOptions
+from interp.cli.options import Flag, ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.presets import PRESETS
 from interp.cli.publish import publish
 from interp.cli.recipe import PARAMS, PRECISIONS, TRANSFORMS, ascent
@@ -112,8 +112,8 @@ class Visualize:
     """Which checks are made of each image; all optimizes anew from other seeds and for random weights."""
     judge: Annotated[str | None, tyro.conf.arg(metavar="MODEL")] = None
     """A held-out model with classes of the same names, which is asked what it makes of the images of classes."""
-    loading: Annotated[ModelOptions, tyro.conf.arg(name="")] = field(default_factory=ModelOptions)
-    saving: Annotated[SaveOptions, tyro.conf.arg(name="")] = field(default_factory=SaveOptions)
+    loading: OneModel = field(default_factory=ModelOptions)
+    saving: Saving = field(default_factory=SaveOptions)
 
     def run(self) -> None:
         found = self.checked()
@@ -136,7 +136,7 @@ class Visualize:
                 make,
                 reference=found.model,
                 seed=self.loading.seed,
-                out=out,
+                saving=self.saving,
                 pictures=_unique([*used, *(p for p in (photo, start) if p is not None)]),
                 before=lambda: _tell(shown),
             )

@@ -11,7 +11,7 @@ from interp import figures
 from interp.core.model import Model
 from interp.figures import Grid
 from interp.images import Photo
-from interp.runs import InputEntry, ModelEntry, Run
+from interp.runs import About, InputEntry, ModelEntry, Run, Tolerance
 from interp.site import Fact, Link, Page, Picture, Section, Table, manifest_facts, render, run_links
 
 # Enough for a page on a screen; the PDF beside it is for print.
@@ -61,7 +61,11 @@ class Numbers:
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """Figures and films with their numbers. Arrays are the truth, figures are derived from them."""
+    """Figures and films with their numbers. Arrays are the truth, figures are derived from them.
+
+    ``tolerances`` declares how far each may be when the run is repeated on another machine, by patterns over the names of
+    arrays, ``metrics/KEY/...`` and ``figures/STEM``; what no pattern matches is `Tolerance.COMPUTED`.
+    """
 
     title: str
     lead: str
@@ -72,10 +76,18 @@ class Product:
     films: Sequence[Film] = ()
     numbers: Sequence[Numbers] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
 
 
-def write(product: Product, run: Run, tick: Tick = silent) -> None:
-    """Draw every figure as PNG and PDF into ``run``, with films, arrays, metrics and ``index.html``."""
+def write(product: Product, run: Run, tick: Tick = silent, question: str = "") -> None:
+    """Draw every figure as PNG and PDF into ``run``, with films, arrays, metrics and ``index.html``.
+
+    ``question`` is what the program asks, for whoever lists the run.
+    """
+    run.about(About(product.title, question, product.lead))
+    run.tolerances(product.tolerances)
+    run.arrays(product.arrays)
+    run.metrics(product.metrics)
     sections: dict[str, list[Picture]] = {}
     for done, figure in enumerate(product.figures):
         tick("drawing", done, len(product.figures))
@@ -97,8 +109,6 @@ def write(product: Product, run: Run, tick: Tick = silent) -> None:
         sections.setdefault(film.section, []).append(_written(film, run))
     for path, data in [*product.files.items(), *(pair for numbers in product.numbers for pair in numbers.files.items())]:
         run.write(path, data)
-    run.arrays(product.arrays)
-    run.metrics(product.metrics)
     run.text("index.html", render(page(product, run, sections)))
 
 

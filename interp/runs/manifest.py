@@ -7,7 +7,6 @@ path of the machine it was made on: two researchers who run the same command get
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -15,128 +14,57 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from interp.errors import BadFile, InterpError, Unsupported
+from interp.errors import BadFile, InterpError
+from interp.runs.entries import About, ArrayEntry, CommitEntry, FigureEntry, FileEntry, InputEntry, ModelEntry, Program, Role
+from interp.runs.machine import Machine
 from interp.runs.plain import canonical, portable, relative_path
 from interp.runs.reading import JsonObject, read
+from interp.runs.tolerance import Tolerance
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 ARRAYS = "arrays.safetensors"
 METRICS = "metrics.json"
+CONFIG = "config.yaml"
+# What changes from one making to the next and says nothing of the result: in no digest.
+_PASSING = ("created", "seconds")
+# What came out: all the rest went in, and is known before a figure is drawn.
+_OUTCOME = ("about", "figures", "files")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_DTYPES = frozenset(["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "b1"])
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """Which network was looked at: its reference, where the weights came from, their SHA-256, their number."""
-
-    reference: str
-    weights: str
-    weights_sha256: str
-    parameters: int
-
-
-@dataclass(frozen=True)
-class InputEntry:
-    """A file that was read: base name, SHA-256 and size in bytes."""
-
-    name: str
-    sha256: str
-    size: int
-
-    @classmethod
-    def of(cls, path: Path) -> InputEntry:
-        """Hash the file at `path`; InterpError if it cannot be read."""
-        try:
-            digest, size = file_hash(path)
-        except OSError as error:
-            raise BadFile(f"cannot read the input `{path}`: {error.strerror}") from error
-        return cls(path.name, digest, size)
-
-    @classmethod
-    def of_bytes(cls, name: str, data: bytes) -> InputEntry:
-        """An input that came without a file, such as a photograph shipped with a package."""
-        return cls(name, hashlib.sha256(data).hexdigest(), len(data))
-
-
-@dataclass(frozen=True)
-class CommitEntry:
-    """The commit of the source checkout; `dirty` when the source differed from it."""
-
-    hash: str
-    dirty: bool
-
-
-@dataclass(frozen=True)
-class ArrayEntry:
-    """SHA-256 of dtype, shape and bytes, with the dtype (numpy's name) and the shape."""
-
-    sha256: str
-    dtype: str
-    shape: tuple[int, ...]
-
-    @classmethod
-    def of(cls, array: NDArray[np.generic]) -> ArrayEntry:
-        return cls(array_hash(array), array.dtype.name, array.shape)
-
-
-@dataclass(frozen=True)
-class FileEntry:
-    """SHA-256 and size in bytes of a file of the run."""
-
-    sha256: str
-    bytes: int
-
-
-def array_hash(array: NDArray[np.generic]) -> str:
-    """SHA-256 over dtype, shape and the elements in C order, little-endian: the same on every machine.
-
-    Equal bytes read as another dtype or in another shape hash differently; memory layout does not matter.
-    """
-    if array.dtype.kind not in "biufc" or array.dtype.str[1:] not in _DTYPES:
-        raise Unsupported(f"arrays of dtype {array.dtype} are not stored; use bool, an integer or a float dtype")
-    little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
-    head = json.dumps([little.dtype.name, list(little.shape)], separators=(",", ":"))
-    digest = hashlib.sha256(head.encode("ascii") + b"\n")
-    digest.update(little.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
-
-
-def file_hash(path: Path) -> tuple[str, int]:
-    """SHA-256 and size in bytes of the file at `path`, read in pieces."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return digest.hexdigest(), file.tell()
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """All there is to say about one run. `created` is ISO 8601 in UTC, `seconds` wall-clock time.
+    """All there is to say about one run. `created` is ISO 8601 in UTC, `seconds` wall-clock time; neither is in a digest.
 
-    Construction refuses absolute paths and malformed hashes, so no such manifest can be written or read.
+    ``command`` is the command line that makes the run again, written from ``config``. ``tolerances`` says how far a repeated
+    run may be, by patterns over names (see `interp.runs.tolerance`); ``figures`` go by their stems; ``parent`` is the identity of
+    the run that this one was derived from, or None.
+
+    Construction refuses absolute paths, paths that lead out of the folder, and malformed hashes, so no such manifest can be
+    written or read.
     """
 
     experiment: str
+    program: Program
     command: tuple[str, ...]
     config: dict[str, object]
     seed: int
     model: ModelEntry | None
     inputs: tuple[InputEntry, ...]
     versions: dict[str, str]
-    device: str
-    threads: int
-    platform: str
+    machine: Machine
     commit: CommitEntry | None
+    parent: str | None
     created: str
     seconds: float
+    tolerances: dict[str, Tolerance]
     arrays: dict[str, ArrayEntry]
+    figures: dict[str, FigureEntry]
     files: dict[str, FileEntry]
+    about: About
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -146,23 +74,8 @@ class Manifest:
         for where, text in _strings(asdict(self), ""):
             if portable(text) != text:
                 raise InterpError(f"`{where}` holds an absolute path, {text!r}; a manifest holds names only")
-        for item in self.inputs:
-            if not item.name or "/" in item.name or "\\" in item.name:
-                raise InterpError(f"`inputs` names {item.name!r}; inputs go by their base name")
-        for path in self.files:
-            relative_path(path, "`files`")
-            if path == MANIFEST:
-                raise InterpError(f"`files` lists {MANIFEST}, which cannot hold its own hash")
-        hashes = {f"inputs.{item.name}": item.sha256 for item in self.inputs}
-        hashes |= {f"arrays.{name}": entry.sha256 for name, entry in self.arrays.items()}
-        hashes |= {f"files.{name}": entry.sha256 for name, entry in self.files.items()}
-        if self.model is not None:
-            hashes["model.weights_sha256"] = self.model.weights_sha256
-        for where, digest in hashes.items():
-            if not _SHA256.fullmatch(digest):
-                raise InterpError(f"`{where}` is not a SHA-256 in lower-case hex: {digest!r}")
-        if self.commit is not None and not _COMMIT.fullmatch(self.commit.hash):
-            raise InterpError(f"`commit.hash` is not a git commit in lower-case hex: {self.commit.hash!r}")
+        self._check_paths()
+        self._check_hashes()
         try:
             offset = datetime.fromisoformat(self.created).utcoffset()
         except ValueError:
@@ -170,17 +83,68 @@ class Manifest:
         if offset != timedelta(0):
             raise InterpError(f"`created` is not an ISO time in UTC: {self.created!r}")
 
+    def _check_paths(self) -> None:
+        if self.program.kind not in ("command", "script"):
+            raise InterpError(f"`program.kind` is {self.program.kind!r}; it is 'command' or 'script'")
+        if self.program.kind == "script":
+            relative_path(self.program.name, "`program`")
+        for item in self.inputs:
+            if not item.name or "/" in item.name or "\\" in item.name:
+                raise InterpError(f"`inputs` names {item.name!r}; inputs go by their base name")
+            if item.path:
+                relative_path(item.path, "`inputs`")
+        for path in self.files:
+            relative_path(path, "`files`")
+            if path == MANIFEST:
+                raise InterpError(f"`files` lists {MANIFEST}, which cannot hold its own hash")
+
+    def _check_hashes(self) -> None:
+        hashes = {f"inputs.{item.name}": item.sha256 for item in self.inputs}
+        hashes |= {f"arrays.{name}": entry.sha256 for name, entry in self.arrays.items()}
+        hashes |= {f"figures.{name}": entry.spec for name, entry in self.figures.items()}
+        hashes |= {f"files.{name}": entry.sha256 for name, entry in self.files.items()}
+        if self.model is not None:
+            hashes["model.weights_sha256"] = self.model.weights_sha256
+        if self.program.kind == "script":
+            hashes["program.sha256"] = self.program.sha256
+        if self.parent is not None:
+            hashes["parent"] = self.parent
+        for where, digest in hashes.items():
+            if not _SHA256.fullmatch(digest):
+                raise InterpError(f"`{where}` is not a SHA-256 in lower-case hex: {digest!r}")
+        if self.commit is not None and not _COMMIT.fullmatch(self.commit.hash):
+            raise InterpError(f"`commit.hash` is not a git commit in lower-case hex: {self.commit.hash!r}")
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of all that went in and of every array: what stands in the run's figures, and names the run."""
+        value = _value(self)
+        return _digest({key: value[key] for key in value.keys() - {*_PASSING, *_OUTCOME}})
+
     def to_json(self) -> str:
-        """The manifest as JSON with sorted keys, and under `digest` the SHA-256 of the rest of it."""
-        value = asdict(self)
-        return canonical(value | {"digest": _digest(value)})
+        """The manifest as JSON with sorted keys, its `identity`, and under `digests` the SHA-256 of each part but the times."""
+        value = _value(self)
+        digests = {key: _digest(value[key]) for key in value if key not in _PASSING}
+        return canonical(value | {"digests": digests, "identity": self.identity})
 
     @classmethod
     def from_json(cls, text: str, name: str = MANIFEST) -> Manifest:
         """The inverse of `to_json`; InterpError names the file `name` and what is wrong in it."""
-        manifest = read(text, name, _manifest)
+        told: dict[str, str] = {}
+
+        def build(top: JsonObject) -> Manifest:
+            manifest = _manifest(top)
+            told.update(top.named_texts("digests"), identity=top.text("identity"))
+            return manifest
+
+        manifest = read(text, name, build)
+        value = _value(manifest)
+        changed = [key for key in value if key not in _PASSING and told.get(key) != _digest(value[key])]
+        if changed:
+            parts = ", ".join(f"`{key}`" for key in sorted(changed))
+            raise ChangedManifest(f"{name}: {parts} does not match its digest: damaged, or edited by hand", manifest, tuple(changed))
         if text.replace("\r\n", "\n") != manifest.to_json():
-            raise BadFile(f"{name}: it does not match its own `digest`: damaged, or edited by hand")
+            raise BadFile(f"{name}: it is not as it was written: damaged, or edited by hand")
         return manifest
 
     @classmethod
@@ -198,7 +162,24 @@ class Manifest:
         return cls.from_json(text, str(path))
 
 
-def _digest(value: Mapping[str, object]) -> str:
+class ChangedManifest(BadFile):
+    """Parts of a manifest that are not what was written; ``manifest`` is what it says now, ``parts`` their keys."""
+
+    def __init__(self, message: str, manifest: Manifest, parts: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.manifest = manifest
+        self.parts = parts
+
+
+def _value(manifest: Manifest) -> dict[str, object]:
+    value = asdict(manifest)
+    value["tolerances"] = {pattern: tolerance.value for pattern, tolerance in manifest.tolerances.items()}
+    for item, entry in zip(value["inputs"], manifest.inputs, strict=True):
+        item["role"] = entry.role.value
+    return value
+
+
+def _digest(value: object) -> str:
     return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()
 
 
@@ -214,28 +195,52 @@ def _strings(value: object, where: str) -> list[tuple[str, str]]:
 
 
 def _manifest(top: JsonObject) -> Manifest:
+    if not {"format", "experiment"} <= top.rest.keys():
+        raise InterpError("it is not a manifest of interp: it has no `format` and `experiment`")
     version = top.whole("format")
-    if version != FORMAT:
-        raise InterpError(f"`format` is {version}; this interp reads format {FORMAT}")
-    top.text("digest")
+    if version > FORMAT:
+        raise InterpError(f"`format` is {version}, of a newer interp; this one reads format {FORMAT}: upgrade interp")
+    if version < FORMAT:
+        raise InterpError(f"`format` is {version}, of an older interp; this one reads format {FORMAT}: make the run again")
     return Manifest(
         experiment=top.text("experiment"),
+        program=top.one("program", lambda item: Program(item.text("kind"), item.text("name"), item.text("sha256"))),
         command=top.texts("command"),
         config=top.mapping("config"),
         seed=top.whole("seed", least=None),
         model=top.optional("model", _model),
-        inputs=top.entries("inputs", lambda item: InputEntry(item.text("name"), item.text("sha256"), item.whole("size"))),
+        inputs=top.entries("inputs", _input),
         versions=top.named_texts("versions"),
-        device=top.text("device"),
-        threads=top.whole("threads", least=1),
-        platform=top.text("platform"),
+        machine=top.one("machine", _machine),
         commit=top.optional("commit", lambda item: CommitEntry(item.text("hash"), item.truth("dirty"))),
+        parent=top.optional_text("parent"),
         created=top.text("created"),
         seconds=top.number("seconds"),
+        tolerances={pattern: _tolerance(pattern, name) for pattern, name in top.named_texts("tolerances").items()},
         arrays=top.table("arrays", lambda a: ArrayEntry(a.text("sha256"), a.text("dtype"), a.sizes("shape"))),
+        figures=top.table("figures", lambda item: FigureEntry(item.text("spec"), item.text("alt"), item.text("caption"))),
         files=top.table("files", lambda item: FileEntry(item.text("sha256"), item.whole("bytes"))),
+        about=top.one("about", lambda item: About(item.text("title"), item.text("question"), item.text("lead"))),
     )
 
 
 def _model(item: JsonObject) -> ModelEntry:
     return ModelEntry(item.text("reference"), item.text("weights"), item.text("weights_sha256"), item.whole("parameters"))
+
+
+def _input(item: JsonObject) -> InputEntry:
+    role = item.text("role")
+    if role not in {known.value for known in Role}:
+        raise InterpError(f"`inputs` has the role {role!r}, which this interp does not know")
+    return InputEntry(item.text("name"), item.text("sha256"), item.whole("size"), item.text("path"), Role(role))
+
+
+def _machine(item: JsonObject) -> Machine:
+    texts = {name: item.text(name) for name in ("system", "processor", "capability", "device", "accelerator", "precision")}
+    return Machine(**texts, threads=item.whole("threads", least=1), unrepeatable=item.texts("unrepeatable"))
+
+
+def _tolerance(pattern: str, name: str) -> Tolerance:
+    if name not in {known.value for known in Tolerance}:
+        raise InterpError(f"`tolerances.{pattern}` is {name!r}, which this interp does not know")
+    return Tolerance(name)

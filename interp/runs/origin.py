@@ -1,14 +1,16 @@
-"""Where a run came from: package versions, the platform, the commit of the source."""
+"""Where a run came from: package versions, the commit of the source, the program."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
-from interp.runs.manifest import CommitEntry
+from interp.errors import InterpError
+from interp.runs.entries import CommitEntry, Program, file_hash, reference
 
 PACKAGES = (
     "interp",
@@ -22,6 +24,8 @@ PACKAGES = (
     "pillow",
     "matplotlib",
     "safetensors",
+    "scipy",
+    "scikit-learn",
 )
 
 
@@ -34,11 +38,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def platform_name() -> str:
-    """Operating system, its release and the processor family, without the name of the host."""
-    return f"{platform.system()} {platform.release()} {platform.machine()}".strip()
 
 
 def source_commit(package: Path | None = None) -> CommitEntry | None:
@@ -56,6 +55,28 @@ def source_commit(package: Path | None = None) -> CommitEntry | None:
     if commit is None or status is None:
         return None
     return CommitEntry(commit.strip(), dirty=bool(status.strip()))
+
+
+def program_of(config: object, package: Path | None = None) -> Program:
+    """What runs ``config``: the command of interp whose options it is, or the script that its class stands in.
+
+    A script in a source checkout of interp goes by its path in there. InterpError where the class stands in no file.
+    """
+    package = package or Path(__file__).parent.parent
+    kind = type(config)
+    if kind.__module__.partition(".")[0] == package.name:
+        return Program("command", kind.__name__.lower())
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if file is None:
+        raise InterpError(f"the options {kind.__name__} stand in no file: a run is made by a command or by a script")
+    path = Path(file)
+    if path.resolve().is_relative_to(package.parent.resolve()):
+        name = path.resolve().relative_to(package.parent.resolve()).as_posix()
+    elif path.resolve().is_relative_to(Path.cwd()):
+        name = path.resolve().relative_to(Path.cwd()).as_posix()
+    else:
+        name = reference(path)
+    return Program("script", name, file_hash(path)[0])
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

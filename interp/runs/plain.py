@@ -14,11 +14,11 @@ import numpy as np
 
 from interp.errors import InterpError
 
-# An absolute path (POSIX, file:, drive letter or UNC) at the start of a text or after a separator.
+# An absolute path (POSIX, file:, drive letter or UNC), or one that leads upwards, at the start of a text or after a separator.
 # `//` after a colon is left alone: it is a web address, and those are the same on every machine.
 _ABSOLUTE = re.compile(
     r"""(^|[=,;@|"'`<\[({]|\s|:(?!//))"""
-    r"""(?:/+|[A-Za-z]:[\\/]+|\\{2,})(?=[^\\/\s=,;:|"'`<>\])}])"""
+    r"""(?:/+|(?:\.\.[\\/]+)+|[A-Za-z]:[\\/]+|\\{2,})(?=[^\\/\s=,;:|"'`<>\])}])"""
     r"""[^=,;:|"'`<>\])}]*"""
 )
 _SEPARATORS = re.compile(r"[\\/]+")

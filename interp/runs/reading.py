@@ -129,6 +129,15 @@ class JsonObject:
         inner = JsonObject(self.take(key), self.path(key))
         return {name: entry(inner.rest[name], inner.path(name), read) for name in inner.rest}
 
+    def one(self, key: str, read: Callable[[JsonObject], T]) -> T:
+        return entry(self.take(key), self.path(key), read)
+
+    def optional_text(self, key: str) -> str | None:
+        if self.rest.get(key, "") is None:
+            self.take(key)
+            return None
+        return self.text(key)
+
     def optional(self, key: str, read: Callable[[JsonObject], T]) -> T | None:
         value = self.take(key)
         return None if value is None else entry(value, self.path(key), read)

@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -24,21 +23,20 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from interp.errors import BadFile, InterpError
-from interp.runs.manifest import (
-    ARRAYS,
-    MANIFEST,
-    METRICS,
-    ArrayEntry,
-    FileEntry,
-    InputEntry,
-    Manifest,
-    ModelEntry,
-    array_hash,
-)
-from interp.runs.origin import platform_name, source_commit, versions
+from interp.runs.configfile import to_yaml
+from interp.runs.entries import About, ArrayEntry, FigureEntry, FileEntry, InputEntry, ModelEntry, Program, array_hash
+from interp.runs.machine import Machine
+from interp.runs.manifest import ARRAYS, CONFIG, MANIFEST, METRICS, Manifest
+from interp.runs.origin import source_commit, versions
 from interp.runs.plain import canonical, config_entry, plain, portable, relative_path
+from interp.runs.tolerance import Tolerance
 
-_RESERVED = {MANIFEST: "it is written last, by the run itself", ARRAYS: "use `arrays`", METRICS: "use `metrics`"}
+_RESERVED = {
+    MANIFEST: "it is written last, by the run itself",
+    ARRAYS: "use `arrays`",
+    METRICS: "use `metrics`",
+    CONFIG: "it is written by the run itself",
+}
 
 
 def default_folder(root: Path, experiment: str, model_name: str, config: object, now: datetime) -> Path:
@@ -70,6 +68,10 @@ class Run:
         self._arrays: dict[str, NDArray[Any]] = {}
         self._hashes: dict[str, ArrayEntry] = {}
         self._metrics: dict[str, object] = {}
+        self._tolerances: dict[str, Tolerance] = {}
+        self._figures: dict[str, FigureEntry] = {}
+        self._about = About()
+        self._known = False
         self._started = 0.0
 
     @classmethod
@@ -78,17 +80,19 @@ class Run:
         folder: Path,
         *,
         experiment: str,
+        program: Program,
         config: object,
         seed: int,
+        machine: Machine,
         model: ModelEntry | None = None,
         inputs: Sequence[InputEntry] = (),
-        command: Sequence[str] | None = None,
-        device: str = "cpu",
-        threads: int = 1,
+        command: Sequence[str] = (),
+        parent: str | None = None,
     ) -> Run:
         """Check that `folder` can be made, and note all that is known before the work starts.
 
-        `config` is a frozen dataclass; `command` defaults to `sys.argv`, absolute paths cut to their names.
+        `config` is a frozen dataclass; `command` the command line that makes the run, absolute paths cut to their names; `parent`
+        the identity of the run it was derived from.
         InterpError at once if `folder` exists and is not empty, or if it could not be written.
         """
         refuse(folder)
@@ -96,16 +100,16 @@ class Run:
             model = ModelEntry(portable(model.reference), portable(model.weights), model.weights_sha256, model.parameters)
         entry: dict[str, Any] = {
             "experiment": experiment,
-            "command": tuple(portable(word) for word in (sys.argv if command is None else command)),
+            "program": program,
+            "command": tuple(portable(word) for word in command),
             "config": config_entry(config),
             "seed": seed,
             "model": model,
             "inputs": tuple(inputs),
             "versions": versions(),
-            "device": device,
-            "threads": threads,
-            "platform": platform_name(),
+            "machine": machine,
             "commit": source_commit(),
+            "parent": parent,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         run = cls(folder, entry)
@@ -115,7 +119,21 @@ class Run:
     def manifest(self) -> Manifest:
         """The manifest as it would be now: what a page about the run is made from, before the run is closed."""
         seconds = round(time.monotonic() - self._started, 3) if self._started else 0.0
-        return Manifest(**self._entry, seconds=seconds, arrays=dict(self._hashes), files=dict(self._files))
+        return Manifest(
+            **self._entry,
+            seconds=seconds,
+            tolerances=dict(self._tolerances),
+            arrays=dict(self._hashes),
+            figures=dict(self._figures),
+            files=dict(self._files),
+            about=self._about,
+        )
+
+    @property
+    def identity(self) -> str:
+        """What names the run in its figures. It depends on every array: none can be added once it was asked for."""
+        self._known = True
+        return self.manifest().identity
 
     def write(self, path: str, data: bytes) -> None:
         """Write `data` to the file `path`, relative to the run, with `/` between folders; each path once."""
@@ -133,6 +151,7 @@ class Run:
 
     def arrays(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep a copy of each array for `arrays.safetensors`, which is written at the end; each name once."""
+        self._refuse_once_known("arrays")
         for name, array in arrays.items():
             if not name or name == "__metadata__" or name in self._arrays:
                 problem = "is already there" if name in self._arrays else "is not a name an array can have"
@@ -140,6 +159,25 @@ class Run:
             kept = storable(name, array)
             self._hashes[name] = ArrayEntry.of(kept)
             self._arrays[name] = kept
+
+    def tolerances(self, declared: Mapping[str, Tolerance]) -> None:
+        """Declare how far a repeated run may be, by patterns over names: see `interp.runs.tolerance`."""
+        self._refuse_once_known("tolerances")
+        self._tolerances.update(declared)
+
+    def figure(self, stem: str, entry: FigureEntry) -> None:
+        """Note the figure whose files are `figures/STEM.*`; each stem once."""
+        if stem in self._figures:
+            raise InterpError(f"the figure `{stem}` is already there; give each figure of the run its own stem")
+        self._figures[stem] = FigureEntry(entry.spec, portable(entry.alt), portable(entry.caption))
+
+    def about(self, about: About) -> None:
+        """Say what the run is about."""
+        self._about = About(portable(about.title), portable(about.question), portable(about.lead))
+
+    def _refuse_once_known(self, what: str) -> None:
+        if self._known:
+            raise InterpError(f"`{what}` after the run's identity was asked for, which depends on them: give them first")
 
     def metrics(self, metrics: Mapping[str, object]) -> None:
         """Keep `metrics` for `metrics.json`: numbers, strings, None, lists and dicts of them; each key once."""
@@ -184,6 +222,7 @@ class Run:
             self._write(ARRAYS, save(dict(sorted(self._arrays.items()))))
         if self._metrics:
             self._write(METRICS, canonical(self._metrics).encode("ascii"))
+        self._write(CONFIG, to_yaml(self._entry["experiment"], self._entry["config"]))
         manifest = self.manifest()
         for path in self._files:
             _sync(self._open() / path)

@@ -15,7 +15,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from interp.errors import BadFile, InterpError
-from interp.runs.manifest import ARRAYS, MANIFEST, ArrayEntry, Manifest, file_hash
+from interp.runs.entries import ArrayEntry, file_hash
+from interp.runs.manifest import ARRAYS, MANIFEST, Manifest
 
 
 class Kind(Enum):

@@ -126,11 +126,15 @@ def manifest_facts(manifest: Manifest) -> tuple[Fact, ...]:
     facts.append(Fact("Seed", str(manifest.seed)))
     facts.append(Fact("Command", " ".join(manifest.command)))
     facts.append(Fact("Versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())))
-    facts.append(Fact("Device", f"{manifest.device}, {manifest.threads} threads, {manifest.platform}"))
+    machine = manifest.machine
+    device = f"{machine.device}, {machine.accelerator}" if machine.accelerator else machine.device
+    threads = f"{machine.threads} thread{'s' if machine.threads > 1 else ''}"
+    facts.append(Fact("Machine", f"{device}, {threads}, {machine.precision}, {machine.processor} {machine.capability}, {machine.system}"))
     if manifest.commit is not None:
         changed = ", with uncommitted changes" if manifest.commit.dirty else ""
         facts.append(Fact("Commit", manifest.commit.hash + changed))
-    facts.append(Fact("Made", manifest.created))
+    if manifest.parent is not None:
+        facts.append(Fact("Derived from", f"the run {manifest.parent}"))
     return tuple(facts)
 
 

@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from interp.attribution.registry import method
+from interp.cli.options import SaveOptions
 from interp.comparisons.contenders import Limits
 from interp.comparisons.networks import agreement, differences, grouped, joined, merged
 from interp.comparisons.parts import OnDistractors, OnGround, OnObject, areas, parts
@@ -54,7 +55,7 @@ def product_of(monkeypatch, tmp_path):
 
         monkeypatch.setattr(script, "publish", keeping)
         out = tmp_path / name
-        script.main(script.Config(out=out, **options))
+        script.main(script.Config(saving=SaveOptions(out=out), **options))
         assert verify(out).ok
         return made[0], json.loads((out / "metrics.json").read_text()), load_file(out / "arrays.safetensors")
 

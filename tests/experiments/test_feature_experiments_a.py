@@ -16,6 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from interp import runs
+from interp.cli.options import SaveOptions
 from interp.comparisons.ablation import spectra
 from interp.comparisons.faces import gram_cosines, likeness_panel, mean_of_pairs, pairwise
 from interp.comparisons.feature_grids import judged
@@ -74,7 +75,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Finished
             module = script(name)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(product, "write", spy)
-                module.main(module.Config(images=("cat", "coffee"), size=32, out=folder, **options))
+                module.main(module.Config(images=("cat", "coffee"), size=32, saving=SaveOptions(out=folder), **options))
             metrics = json.loads((folder / "metrics.json").read_text())
             done[key] = Finished(folder, products[0], metrics, load_file(folder / "arrays.safetensors"))
         return done[key]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from interp.cli.options import SaveOptions
 from interp.comparisons.accentuation import Accented
 from interp.comparisons.accentuation import figure as accentuation_figure
 from interp.comparisons.canvas import canvas
@@ -52,7 +53,7 @@ def product_of(monkeypatch, tmp_path):
 
         monkeypatch.setattr(script, "publish", keeping)
         out = tmp_path / name
-        script.main(script.Config(out=out, **options))
+        script.main(script.Config(saving=SaveOptions(out=out), **options))
         assert verify(out).ok
         return made[0], json.loads((out / "metrics.json").read_text()), load_file(out / "arrays.safetensors")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interp.runs import InputEntry, ModelEntry, Run
+from interp.runs import InputEntry, Machine, ModelEntry, Program, Run
 
 MODEL = ModelEntry("resnet18", "torchvision IMAGENET1K_V1", "a" * 64, 11_689_512)
 
@@ -28,6 +28,8 @@ def start() -> Callable[[Path], Run]:
         return Run.create(
             folder,
             experiment="tour",
+            program=Program("command", "tour"),
+            machine=Machine("Linux x86_64", "a processor"),
             config=Config(),
             seed=7,
             model=MODEL,

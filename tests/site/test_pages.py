@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp.errors import InterpError
-from interp.runs.manifest import CommitEntry, InputEntry, Manifest, ModelEntry
+from interp.runs import CommitEntry, InputEntry, Manifest, ModelEntry
 from interp.site import Fact, Link, Page, Picture, Section, Table, manifest_facts, render, run_links
 
 HOSTILE = "\"><script>alert(1)</script><svg onload=alert(1)>'&amp;{{ 7*7 }}{% raw %}"
