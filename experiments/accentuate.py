@@ -9,11 +9,9 @@ can be seen. Random changes with the same spectrum are the control.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from interp import zoo
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.accentuation import CAPTION, Accented, accented, figure
 from interp.comparisons.canvas import canvas
@@ -22,6 +20,7 @@ from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.featurevis import AscentConfig, Cosine, Fourier, Jitter, Logit, Weighted, inversion, visualize
 from interp.images import Photo, array, load, uint8
+from interp.report import tolerances
 from interp.report.features import suitable_size
 from interp.report.product import Figure, Product, Tick
 
@@ -35,13 +34,12 @@ class Config:
 
     model: str = "embedded"
     image: str = "cat"
-    weights: Path | None = None
     target: str | None = None
     layer: str | None = None
     distances: tuple[float, ...] = (0.0, 10.0, 40.0, 80.0)
     steps: int = 96
     size: int | None = None
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
@@ -61,10 +59,10 @@ def main(config: Config) -> None:
         for weight in config.distances:
             ascent = replace(plain, regularizers=(Weighted(hidden, weight),))
             stage = f"distance x {weight:g}"
-            features = visualize(model, [Logit(u) for u in units], ascent, config.seed, lambda k, n, stage=stage: tick(stage, k, n))
+            features = visualize(model, [Logit(u) for u in units], ascent, config.loading.seed, lambda k, n, stage=stage: tick(stage, k, n))
             for unit, feature in zip(units, features, strict=True):
-                found[names[unit]].append(accented(model, unit, hidden, photo, feature, config.seed))
-        before = {name: accented(model, unit, hidden, photo, None, config.seed) for unit, name in names.items()}
+                found[names[unit]].append(accented(model, unit, hidden, photo, feature, config.loading.seed))
+        before = {name: accented(model, unit, hidden, photo, None, config.loading.seed) for unit, name in names.items()}
         title = f"'{photos[0].name}' accentuated, {config.model}, distance at {layer}"
         grid = figure(photo, before, found, config.distances, title)
         drawn = Figure("accentuated", grid, f"More of {' and '.join(found)} in a photograph", CAPTION.format(layer=layer), "Accentuated")
@@ -74,15 +72,16 @@ def main(config: Config) -> None:
             arrays |= {f"{key}/image": uint8(one.image), f"{key}/logits": one.scores}
         numbers = {key: one.numbers for key, one in ({f"{name}/photograph": one for name, one in before.items()} | every).items()}
         lead = str(__doc__).split("\n\n", 1)[1]
-        return Product("Feature accentuation", lead, [drawn], arrays, {"layer": layer, "accentuated": numbers})
+        metrics = {"layer": layer, "accentuated": numbers}
+        return Product("Feature accentuation", lead, [drawn], arrays, metrics, tolerances=tolerances.ACCENTUATED)
 
     publish(
         "accentuate",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
         pictures=load([config.image])[:1],
     )

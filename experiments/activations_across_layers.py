@@ -7,20 +7,20 @@ beside the same network with random weights.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from interp import activations, zoo
+from interp import activations
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.subjects import subjects
 from interp.core.depth import spread
 from interp.core.model import Model
 from interp.figures import CurvePanel, Grid
 from interp.images import Photo, load
+from interp.report import tolerances
 from interp.report.compose import activation_figures_of
 from interp.report.product import Figure, Product, Tick
 
@@ -31,15 +31,14 @@ class Config:
 
     model: str = "embedded"
     images: tuple[str, ...] = ("cat", "coffee", "rocket")
-    weights: Path | None = None
     depth: int = 6
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
-        untrained = zoo.load(config.model, random_weights=True, seed=config.seed)
+        untrained = replace(config.loading, weights=None, random_weights=True).load(config.model)
         images, people = subjects(model, photos)
         figures, arrays = activation_figures_of(people, activations.of(model, images, [la.name for la in spread(model, config.depth)]))
         counted = [layer.name for layer in spread(model, len(model.layers))]
@@ -54,16 +53,18 @@ def main(config: Config) -> None:
         grid = Grid(((curve,),), title=f"Silence across {config.model}", panel_size=4.0)
         figures.append(Figure("zeros", grid, "Share of zeros by layer", caption, "Silence"))
         arrays |= {f"zeros/{name.split()[0]}": share for name, share in shares.items()}
-        metrics = {name: dict(zip(counted, map(float, share), strict=True)) for name, share in shares.items()}
-        return Product("A photograph on its way through the network", str(__doc__).split("\n\n", 1)[1], figures, arrays, {"zeros": metrics})
+        zeros = {name: dict(zip(counted, map(float, share), strict=True)) for name, share in shares.items()}
+        lead = str(__doc__).split("\n\n", 1)[1]
+        title = "A photograph on its way through the network"
+        return Product(title, lead, figures, arrays, {"zeros": zeros}, tolerances=tolerances.ACTIVATIONS)
 
     publish(
         "activations_across_layers",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
         pictures=load(config.images),
     )

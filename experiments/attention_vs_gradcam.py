@@ -23,6 +23,7 @@ from interp.images import Photo
 from interp.metrics.registry import metric
 from interp.report.attention import by_block
 from interp.report.comparison import Asked
+from interp.report.excerpt import excerpt
 from interp.report.product import Product, Tick
 from interp.report.truth import examined, product
 from interp.synthetic import truth
@@ -31,7 +32,10 @@ from interp.synthetic.transformer import TransformerOptions, train
 
 @dataclass(frozen=True)
 class Config:
-    """What is drawn and learned; by how many pictures which methods are judged, at which blocks, by which metrics."""
+    """What is drawn and learned; by how many pictures which methods are judged, at which blocks, by which metrics.
+
+    ``maps``: of how many pictures the maps are kept; the values of all are.
+    """
 
     difficulty: Difficulty = Level.EASY
     training_images: int = 10000
@@ -39,6 +43,7 @@ class Config:
     epochs: int = 3
     held_out: int = 500
     images: int = 48
+    maps: int = 4
     methods: tuple[str, ...] = ("attention-rollout", "gradient-rollout", "gradcam", "layercam", "saliency", "integrated-gradients")
     layers: tuple[str, ...] = ("blocks.0", "blocks.1", "blocks.2")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc", "deletion", "insertion")
@@ -60,7 +65,7 @@ def main(config: Config) -> None:
         found = examined(model, drawn, config.images, asked, Limits(config.seed), tick)
         found = replace(found, comparison=by_block(found.comparison), parts=by_block(replace(found.comparison, scored=found.parts)).scored)
         title = f"Attention and class activation maps against known pixels ({config.difficulty} shapes)"
-        return product(found, title, " ".join(str(__doc__).split("\n\n", 1)[1].split()))
+        return excerpt(product(found, title, " ".join(str(__doc__).split("\n\n", 1)[1].split())), config.maps, weights=False)
 
     publish(
         "attention_vs_gradcam",

@@ -8,35 +8,39 @@ method whose interval overlaps a control's has not been shown to be better than 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from interp import zoo
 from interp.attribution.registry import method
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.contenders import Limits
+from interp.core.depth import spread
 from interp.core.model import Model
 from interp.images import SAMPLES, Photo, load
 from interp.metrics.registry import metric
 from interp.report.compare import compare
 from interp.report.comparison import Asked
+from interp.report.excerpt import excerpt
 from interp.report.product import Product, Tick
 
 
 @dataclass(frozen=True)
 class Config:
-    """Which network, photographs, methods, layers and metrics; those that suit the network where none are named."""
+    """Which network, photographs, methods and metrics, those that suit the network where none are named; at which layers.
+
+    ``depth``: at how many layers where none are named (`gradcam_depth.py` asks at more); ``maps``: of how many pictures they are kept.
+    """
 
     model: str = "embedded"
     images: tuple[str, ...] = SAMPLES
     methods: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    depth: int = 3
     metrics: tuple[str, ...] = ()
-    weights: Path | None = None
+    maps: int = 2
     target: str | None = None
     batch_size: int = 32
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
@@ -45,15 +49,17 @@ def main(config: Config) -> None:
 
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
         target = None if config.target is None else model.class_unit(config.target)
-        return compare(model, photos, Asked(methods, config.layers, metrics, target), Limits(config.seed, config.batch_size), tick)
+        layers = config.layers or tuple(layer.name for layer in spread(model, config.depth))
+        limits = Limits(config.loading.seed, config.batch_size)
+        return excerpt(compare(model, photos, Asked(methods, layers, metrics, target), limits, tick), config.maps)
 
     publish(
         "compare_methods",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
         pictures=load(config.images),
     )

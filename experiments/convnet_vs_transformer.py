@@ -20,6 +20,7 @@ from interp.core.model import Model
 from interp.images import Photo
 from interp.metrics.registry import metric
 from interp.report.comparison import Asked
+from interp.report.excerpt import excerpt
 from interp.report.networks import examined_alike, product
 from interp.report.product import Product, Tick
 from interp.synthetic import TrainingOptions, train, truth
@@ -31,7 +32,10 @@ CONVNET, TRANSFORMER, TWIN = "ConvNet", "Transformer", "ConvNet of another seed"
 
 @dataclass(frozen=True)
 class Config:
-    """What is drawn and learned; by how many pictures which methods are judged; layers of the one network and the other."""
+    """What is drawn and learned; by how many pictures which methods are judged; layers of the one network and the other.
+
+    ``maps``: of how many pictures the maps are kept; the values of all are.
+    """
 
     difficulty: Difficulty = Level.EASY
     training_images: int = 10000
@@ -40,6 +44,7 @@ class Config:
     convnet_epochs: int = 2
     held_out: int = 500
     images: int = 64
+    maps: int = 3
     methods: tuple[str, ...] = ("saliency", "smoothgrad", "input-x-gradient", "integrated-gradients", "occlusion", "gradcam", "layercam")
     layers: tuple[str, str] = ("stage2.1", "blocks.2")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc")
@@ -65,7 +70,8 @@ def main(config: Config) -> None:
         found = examined_alike(models, drawn, asked, config.images, Limits(config.seed), tick)
         title = f"A convolutional network and a transformer on the same pictures ({config.difficulty} shapes)"
         yardstick = found.pop(TWIN)
-        return product(found, yardstick, title, " ".join(str(__doc__).split("\n\n", 1)[1].split()), config.seed)
+        whole = product(found, yardstick, title, " ".join(str(__doc__).split("\n\n", 1)[1].split()), config.seed)
+        return excerpt(whole, config.maps, weights=False)
 
     publish(
         "convnet_vs_transformer",

@@ -10,11 +10,9 @@ no proof of several faces: a term that is strong enough draws what the unit does
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from interp import zoo
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.faces import CAPTION, faces, figure
 from interp.comparisons.feature_grids import arrays, strongest_of_each
@@ -24,6 +22,7 @@ from interp.core.unit import Unit
 from interp.featurevis import AscentConfig, Channel, Diversity, Feature, visualize
 from interp.featurevis.quality import maxima, views
 from interp.images import Photo, load
+from interp.report import tolerances
 from interp.report.features import suitable_size
 from interp.report.product import Figure, Product, Tick
 
@@ -34,22 +33,21 @@ class Config:
 
     model: str = "embedded"
     images: tuple[str, ...] = ("cat", "coffee", "rocket")
-    weights: Path | None = None
-    pictures: int = 4
+    pictures: int = 3
     strengths: tuple[float, ...] = (2.0, 6.0)
     depth: int = 2
     steps: int = 128
     size: int | None = None
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
 def rows(model: Model, unit: Unit, ascent: AscentConfig, scale: float, config: Config) -> dict[str, list[Feature]]:
     """The images of each row: from several seeds, then together, once per weight."""
-    found = {f"{config.pictures} seeds": [visualize(model, [unit], ascent, config.seed + k)[0] for k in range(config.pictures)]}
+    found = {f"{config.pictures} seeds": [visualize(model, [unit], ascent, config.loading.seed + k)[0] for k in range(config.pictures)]}
     for weight in config.strengths:
         together = Channel(unit) + weight * scale * Diversity(unit.layer, config.pictures)
-        found[f"diversity, weight {weight:g}"] = visualize(model, [together], ascent, config.seed)
+        found[f"diversity, weight {weight:g}"] = visualize(model, [together], ascent, config.loading.seed)
     return found
 
 
@@ -71,15 +69,16 @@ def main(config: Config) -> None:
             metrics[str(unit)] = {name: row.numbers for name, row in rated.items()}
             made |= {f"{unit}, {name}, {k + 1}": feature for name, features in found.items() for k, feature in enumerate(features)}
         tick("optimizing images", len(units), len(units))
-        return Product("Several faces of one unit", str(__doc__).split("\n\n", 1)[1], drawn, arrays(made), {"faces": metrics})
+        lead = str(__doc__).split("\n\n", 1)[1]
+        return Product("Several faces of one unit", lead, drawn, arrays(made), {"faces": metrics}, tolerances=tolerances.FACES)
 
     publish(
         "diversity",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
         pictures=load(config.images),
     )

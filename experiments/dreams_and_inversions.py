@@ -9,13 +9,12 @@ Inversion starts from noise and looks for an image that the layer cannot tell fr
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
-from interp import featurevis, zoo
+from interp import featurevis
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.canvas import canvas
 from interp.comparisons.dreams import CAPTION, CARICATURE, DREAM, INVERSION, Answer, Way, answer, figure
@@ -26,11 +25,11 @@ from interp.featurevis import NONE, AscentConfig, Cosine, DeepDream, Jitter, Tot
 from interp.featurevis.param import FOURIER
 from interp.featurevis.quality import rounded
 from interp.images import Photo, array, load, uint8
+from interp.report import tolerances
 from interp.report.features import suitable_size
 from interp.report.product import Figure, Product, Tick
 
-# A step width at which the photograph can still be seen behind the dream.
-GENTLE = Cosine(0.04)
+GENTLE = Cosine(0.04)  # a step width at which the photograph can still be seen behind the dream
 
 
 @dataclass(frozen=True)
@@ -39,12 +38,11 @@ class Config:
 
     model: str = "embedded"
     images: tuple[str, ...] = ("cat", "coffee")
-    weights: Path | None = None
-    depth: int = 6
+    depth: int = 4
     steps: int = 128
     dream_steps: int = 32
     size: int | None = None
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
@@ -59,15 +57,16 @@ def main(config: Config) -> None:
             each = {f"{photo.name}/{way.name}/{layer}": one for way, row in found.items() for layer, one in row.items()}
             arrays |= {f"{photo.name}/photograph": uint8(image)} | {key: uint8(one.image) for key, one in each.items()}
             metrics |= {key: {"value": one.value, "random": one.control} for key, one in each.items()}
-        return Product("Dreams and inversions", str(__doc__).split("\n\n", 1)[1], drawn, arrays, {"dreams": metrics})
+        lead = str(__doc__).split("\n\n", 1)[1]
+        return Product("Dreams and inversions", lead, drawn, arrays, {"dreams": metrics}, tolerances=tolerances.DREAMS)
 
     publish(
         "dreams_and_inversions",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
         pictures=load(config.images),
     )
@@ -75,7 +74,7 @@ def main(config: Config) -> None:
 
 def looked(model: Model, photo: Photo, config: Config, tick: Tick) -> tuple[np.ndarray, dict[Way, dict[str, Answer]]]:
     """The photograph at the size that is optimized, and what each layer makes of it."""
-    size = (config.size, config.size) if config.size else suitable_size(model) or model.preprocess.size
+    size, seed = (config.size, config.size) if config.size else suitable_size(model) or model.preprocess.size, config.loading.seed
     layers = [layer.name for layer in spread(model, config.depth)]
     start, given = canvas(model, photo, FOURIER, size)
     (pixels,) = array(given)
@@ -91,9 +90,9 @@ def looked(model: Model, photo: Photo, config: Config, tick: Tick) -> tuple[np.n
     found: dict[Way, dict[str, Answer]] = {}
     for way, (objectives, ascent) in ways.items():
         stage = f"{photo.name}: {way.name}"
-        features = featurevis.visualize(model, objectives, ascent, config.seed, lambda done, total, stage=stage: tick(stage, done, total))
+        features = featurevis.visualize(model, objectives, ascent, seed, lambda done, total, stage=stage: tick(stage, done, total))
         images = rounded(np.stack([feature.image for feature in features]))
-        found[way] = {n: answer(model, way, o, pixels, i, config.seed) for n, o, i in zip(layers, objectives, images, strict=True)}
+        found[way] = {n: answer(model, way, o, pixels, i, seed) for n, o, i in zip(layers, objectives, images, strict=True)}
     return pixels, found
 
 

@@ -11,12 +11,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from statistics import median
 
-from interp import zoo
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.baseline import CAPTION, figure, named, summary
 from interp.comparisons.feature_grids import arrays, strongest_of_each
@@ -26,6 +24,7 @@ from interp.core.unit import Unit
 from interp.featurevis import AscentConfig, Feature, lucent, visualize
 from interp.featurevis.quality import Checks, measure
 from interp.images import Photo, load
+from interp.report import tolerances
 from interp.report.features import suitable_size
 from interp.report.product import Figure, Product, Tick
 
@@ -39,11 +38,10 @@ class Config:
 
     model: str = "embedded"
     images: tuple[str, ...] = ("cat", "coffee", "rocket")
-    weights: Path | None = None
     depth: int = 5
     steps: int = 128
     size: int | None = None
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
@@ -58,26 +56,27 @@ def main(config: Config) -> None:
     seconds: dict[str, list[float]] = {name: [] for name in ENGINES}
 
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
-        size = square(model, config)
+        size, seed = square(model, config), config.loading.seed
         ascent = AscentConfig(config.steps, size)
         units = strongest_of_each(model, photos, [layer.name for layer in spread(model, config.depth)])
         found: dict[str, list[Feature]] = {name: [] for name in ENGINES}
         # What is loaded and tried once is not the engines' time per unit.
         for engine in ENGINES.values():
-            engine(model, units, replace(ascent, steps=1), config.seed)
+            engine(model, units, replace(ascent, steps=1), seed)
         for done, unit in enumerate(units):
             tick("optimizing images", done, len(units))
             for name, engine in ENGINES.items():
                 started = time.perf_counter()
-                found[name] += engine(model, [unit], ascent, config.seed)
+                found[name] += engine(model, [unit], ascent, seed)
                 seconds[name].append(time.perf_counter() - started)
         tick("optimizing images", len(units), len(units))
-        qualities = {name: measure(model, features, units, photos, Checks(), ascent, config.seed) for name, features in found.items()}
+        qualities = {name: measure(model, features, units, photos, Checks(), ascent, seed) for name, features in found.items()}
         caption = CAPTION.format(steps=config.steps, rows=size[0], cols=size[1])
         grid = figure(found, qualities, units, f"lucent and interp on {config.model}, {config.steps} steps")
         drawn = Figure("engines", grid, "Images of the same units by lucent and by interp", caption, "Images")
         metrics = {"engines": {name: summary(these) for name, these in qualities.items()}}
-        return Product("Lucent beside interp", str(__doc__).split("\n\n", 1)[1], [drawn], arrays(named(found)), metrics)
+        lead = str(__doc__).split("\n\n", 1)[1]
+        return Product("Lucent beside interp", lead, [drawn], arrays(named(found)), metrics, tolerances=tolerances.ENGINES)
 
     def told() -> None:
         for name, times in seconds.items():
@@ -86,10 +85,10 @@ def main(config: Config) -> None:
     publish(
         "engines",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
         before=told,
         pictures=load(config.images),

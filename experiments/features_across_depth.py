@@ -9,12 +9,11 @@ less than a photograph has.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from interp import activations, zoo
+from interp import activations
 from interp.activations import Rank
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons import features as feature_figures
 from interp.comparisons.subjects import subjects
@@ -23,6 +22,7 @@ from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.featurevis import AscentConfig, Feature
 from interp.images import Photo, load
+from interp.report import tolerances
 from interp.report.features import feature_arrays, feature_caption, optimize, scores, suitable_size
 from interp.report.product import Figure, Product, Tick
 
@@ -33,11 +33,10 @@ class Config:
 
     model: str = "embedded"
     images: tuple[str, ...] = ("cat", "coffee", "rocket")
-    weights: Path | None = None
     depth: int = 6
-    units: int = 5
+    units: int = 4
     steps: int = 256
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
@@ -47,7 +46,7 @@ def main(config: Config) -> None:
         found = activations.of(model, images, [layer.name for layer in spread(model, config.depth)])
         units = [Unit(name, channel) for name, a in found.items() for channel in a.top(config.units, Rank.MEAN)]
         ascent = AscentConfig(steps=config.steps, size=suitable_size(model))
-        features = optimize(model, units, ascent, config.seed, tick)
+        features = optimize(model, units, ascent, config.loading.seed, tick)
         columns: dict[str, list[Feature]] = {}
         for unit, feature in zip(units, features, strict=True):
             columns.setdefault(unit.layer, []).append(feature)
@@ -58,15 +57,16 @@ def main(config: Config) -> None:
         caption = f"Columns: layers; rows: the channels with the largest mean on the photographs. {feature_caption(ascent)}"
         figure = Figure("features", grid, "Optimized images by depth", caption, "From edges to parts")
         metrics = {"features": scores(units, features), "ratio_to_photographs": ratios}
-        return Product("What units look for", str(__doc__).split("\n\n", 1)[1], [figure], feature_arrays(units, features), metrics)
+        lead = str(__doc__).split("\n\n", 1)[1]
+        return Product("What units look for", lead, [figure], feature_arrays(units, features), metrics, tolerances=tolerances.DEPTH)
 
     publish(
         "features_across_depth",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
         pictures=load(config.images),
     )

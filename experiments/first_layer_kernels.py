@@ -8,19 +8,19 @@ noise, and high where a filter is smooth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from interp import kernels, zoo
+from interp import kernels
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons import kernels as kernel_figures
 from interp.core.depth import kernel_layer
 from interp.core.model import Model
 from interp.figures import Grid
+from interp.report import tolerances
 from interp.report.product import Figure, Product, Tick
 
 
@@ -29,8 +29,7 @@ class Config:
     """Which network's first layer, against random weights drawn from which seed."""
 
     model: str = "embedded"
-    weights: Path | None = None
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
@@ -48,7 +47,7 @@ def neighbour_correlation(weights: np.ndarray) -> np.ndarray:
 
 def main(config: Config) -> None:
     def make(model: Model, _photos: object, tick: Tick) -> Product:
-        untrained = zoo.load(config.model, random_weights=True, seed=config.seed)
+        untrained = replace(config.loading, weights=None, random_weights=True).load(config.model)
         layer = kernel_layer(model, model.layers[0].name).name
         both = {"trained": kernels.of(model, layer), "random": kernels.of(untrained, layer)}
         numbers = {name: float(np.median(neighbour_correlation(k.weights))) for name, k in both.items()}
@@ -58,17 +57,16 @@ def main(config: Config) -> None:
         caption = "All filters of the first layer, trained and freshly initialized, each side on one scale with grey for zero."
         figure = Figure("first_layer", grid, "First-layer filters, trained beside random", caption, "Trained against random")
         arrays = {f"kernels/{name}": k.weights for name, k in both.items()}
-        return Product(
-            "What did training do to the first layer?", str(__doc__).split("\n\n", 1)[1], [figure], arrays, {"moran_i_median": numbers}
-        )
+        lead, metrics = str(__doc__).split("\n\n", 1)[1], {"moran_i_median": numbers}
+        return Product("What did training do to the first layer?", lead, [figure], arrays, metrics, tolerances=tolerances.KERNELS)
 
     publish(
         "first_layer_kernels",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
     )
 

@@ -7,21 +7,21 @@ survives the loss of all that was learned explains nothing. The number is the Sp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from interp import gradcam, zoo
+from interp import gradcam
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.gradcam import figure as gradcam_grid
 from interp.comparisons.subjects import subjects
 from interp.core.depth import spread
 from interp.core.model import Model
 from interp.images import Photo, load
+from interp.report import tolerances
 from interp.report.compose import explainable, heatmap_arrays, predictions, shape_header
 from interp.report.product import Figure, Product, Tick
 
@@ -31,17 +31,16 @@ class Config:
     """Which network, which photographs, how many layers, which class (the top prediction if None)."""
 
     model: str = "embedded"
-    images: tuple[str, ...] = ("cat", "coffee", "rocket")
-    weights: Path | None = None
+    images: tuple[str, ...] = ("cat", "coffee")
     target: str | None = None
     depth: int = 6
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
-        untrained = zoo.load(config.model, random_weights=True, seed=config.seed)
+        untrained = replace(config.loading, weights=None, random_weights=True).load(config.model)
         images, people = subjects(model, photos, None if config.target is None else model.class_unit(config.target))
         names = explainable(model, [layer.name for layer in spread(model, config.depth)], people[0].unit)
         labels = {name: shape_header(model.layer(name)) for name in names}
@@ -65,15 +64,16 @@ def main(config: Config) -> None:
         }
         arrays = {f"{kind}/{key}": value for kind, maps in both.items() for key, value in heatmap_arrays(people, maps).items()}
         metrics = {"predictions": predictions(people), "spearman_trained_random": similar}
-        return Product("Grad-CAM across layers", str(__doc__).split("\n\n", 1)[1], figures, arrays, metrics)
+        lead = str(__doc__).split("\n\n", 1)[1]
+        return Product("Grad-CAM across layers", lead, figures, arrays, metrics, tolerances=tolerances.GRADCAM)
 
     publish(
         "gradcam_across_layers",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
         pictures=load(config.images),
     )

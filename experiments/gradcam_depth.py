@@ -8,12 +8,10 @@ that layer is worth no more than, say, the picture's edges.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from interp import zoo
 from interp.attribution.registry import method
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.contenders import Limits
 from interp.core.depth import spread
@@ -22,21 +20,22 @@ from interp.images import SAMPLES, Photo, load
 from interp.metrics.registry import metric
 from interp.report.compare import compare
 from interp.report.comparison import Asked
+from interp.report.excerpt import excerpt
 from interp.report.product import Product, Tick
 
 
 @dataclass(frozen=True)
 class Config:
-    """Which network, photographs and kinds of map, at how many layers, by which metrics."""
+    """Which network, photographs and kinds of map, at how many layers, by which metrics; ``maps``: of how many pictures they are kept."""
 
     model: str = "embedded"
     images: tuple[str, ...] = SAMPLES
-    methods: tuple[str, ...] = ("gradcam", "gradcam++", "hirescam", "xgradcam", "layercam", "eigencam")
+    methods: tuple[str, ...] = ("gradcam", "hirescam", "layercam", "eigencam")
     metrics: tuple[str, ...] = ("deletion", "insertion", "road", "infidelity", "sensitivity", "sparseness")
-    depth: int = 8
-    weights: Path | None = None
+    depth: int = 6
+    maps: int = 2
     target: str | None = None
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
@@ -46,15 +45,15 @@ def main(config: Config) -> None:
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
         target = None if config.target is None else model.class_unit(config.target)
         layers = tuple(layer.name for layer in spread(model, config.depth))
-        return compare(model, photos, Asked(methods, layers, metrics, target), Limits(config.seed), tick)
+        return excerpt(compare(model, photos, Asked(methods, layers, metrics, target), Limits(config.loading.seed), tick), config.maps)
 
     publish(
         "gradcam_depth",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
         pictures=load(config.images),
     )

@@ -20,6 +20,7 @@ from interp.core.model import Model
 from interp.images import Photo
 from interp.metrics.registry import metric
 from interp.report.comparison import Asked
+from interp.report.excerpt import excerpt
 from interp.report.product import Product, Tick
 from interp.report.truth import examined, product
 from interp.synthetic import TrainingOptions, train, truth
@@ -27,7 +28,10 @@ from interp.synthetic import TrainingOptions, train, truth
 
 @dataclass(frozen=True)
 class Config:
-    """What is drawn and learned; by how many pictures which methods are judged, at which layers, by which metrics."""
+    """What is drawn and learned; by how many pictures which methods are judged, at which layers, by which metrics.
+
+    ``maps``: of how many pictures the maps are kept; the values of all are.
+    """
 
     difficulty: Difficulty = Level.MEDIUM
     correlation: float = 0.0
@@ -36,6 +40,7 @@ class Config:
     epochs: int = 5
     held_out: int = 500
     images: int = 48
+    maps: int = 4
     methods: tuple[str, ...] = (
         "saliency",
         "smoothgrad",
@@ -72,7 +77,7 @@ def main(config: Config) -> None:
         drawn = truth(model, shapes, config.held_out, config.seed)
         found = examined(model, drawn, config.images, asked, Limits(config.seed), tick)
         title = f"Attribution methods against known pixels ({config.difficulty} shapes)"
-        return product(found, title, " ".join(str(__doc__).split("\n\n", 1)[1].split()))
+        return excerpt(product(found, title, " ".join(str(__doc__).split("\n\n", 1)[1].split())), config.maps)
 
     publish(
         "ground_truth",

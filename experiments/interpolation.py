@@ -9,14 +9,13 @@ curves say whether the two can be mixed at all.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
-from interp import activations, featurevis, zoo
+from interp import activations, featurevis
 from interp.activations import Rank
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.interpolation import CAPTION, Way, figure
 from interp.core.depth import spread
@@ -26,6 +25,7 @@ from interp.errors import InterpError
 from interp.featurevis import Alignment, AscentConfig, Cosine, Interpolation, Shared, Weighted, objective_of
 from interp.featurevis.quality import rounded, score_of
 from interp.images import Photo, load, uint8
+from interp.report import tolerances
 from interp.report.features import suitable_size
 from interp.report.product import Figure, Product, Tick
 
@@ -36,13 +36,12 @@ class Config:
 
     model: str = "embedded"
     images: tuple[str, str] = ("cat", "coffee")
-    weights: Path | None = None
     layers: tuple[str, ...] = ()
-    count: int = 6
+    count: int = 5
     steps: int = 160
     size: int | None = None
     alignment: float = 3.0
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
@@ -68,15 +67,16 @@ def main(config: Config) -> None:
             for name, way in ways.items():
                 arrays |= {f"{layer}/{name}/images": uint8(way.images), f"{layer}/{name}/activations": np.stack([way.first, way.second])}
             metrics[layer] = {"units": [*map(str, units)]} | {name: way.numbers for name, way in ways.items()}
-        return Product("From one unit to another", str(__doc__).split("\n\n", 1)[1], drawn, arrays, {"interpolation": metrics})
+        lead = str(__doc__).split("\n\n", 1)[1]
+        return Product("From one unit to another", lead, drawn, arrays, {"interpolation": metrics}, tolerances=tolerances.INTERPOLATED)
 
     publish(
         "interpolation",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
         pictures=pictures,
     )
@@ -85,7 +85,7 @@ def main(config: Config) -> None:
 def walk(model: Model, units: tuple[Unit, Unit], ascent: AscentConfig, config: Config, tick: Tick) -> Way:
     """The images from one unit to the other, and what both answer."""
     objective = Interpolation(*units, config.count)
-    features = featurevis.visualize(model, [objective], ascent, config.seed, lambda done, total: tick(f"{objective}", done, total))
+    features = featurevis.visualize(model, [objective], ascent, config.loading.seed, lambda done, total: tick(f"{objective}", done, total))
     images = np.stack([feature.image for feature in features])
     first, second = (score_of(model, objective_of(unit), rounded(images)) for unit in units)
     return Way(images, first, second)

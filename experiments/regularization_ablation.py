@@ -9,11 +9,9 @@ which the spectra tell beside those of photographs, and the score that is left a
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from interp import zoo
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.ablation import CAPTION, SPECTRA, figure, lines, spectra, treated
 from interp.comparisons.feature_grids import arrays, strongest_of_each
@@ -24,6 +22,7 @@ from interp.featurevis import NONE, STANDARD, AscentConfig, Feature, Fourier, Ji
 from interp.featurevis.quality import views
 from interp.featurevis.quality.spectra import mean_radial
 from interp.images import Photo, load
+from interp.report import tolerances
 from interp.report.features import suitable_size
 from interp.report.product import Figure, Product, Tick
 
@@ -34,13 +33,12 @@ class Config:
 
     model: str = "embedded"
     images: tuple[str, ...] = ("cat", "coffee", "rocket")
-    weights: Path | None = None
-    depth: int = 4
+    depth: int = 3
     steps: int = 128
     size: int | None = None
     tv: float = 1.0
     together: float = 0.1
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
@@ -48,7 +46,7 @@ def row(model: Model, unit: Unit, plain: AscentConfig, config: Config) -> dict[s
     """The images of one unit by recipe. A penalty means the same for every unit where it is weighed in the unit's own scores."""
     side = (plain.size or model.preprocess.size)[0]
     pixels = replace(plain, param=Pixels(decorrelated=False), transform=NONE)
-    (free,) = visualize(model, [unit], pixels, config.seed)
+    (free,) = visualize(model, [unit], pixels, config.loading.seed)
     score = abs(free.final) or 1.0
     smooth, smoother = ((Weighted(TotalVariation(), weight * score),) for weight in (config.together, config.tv))
     recipes = {
@@ -57,7 +55,7 @@ def row(model: Model, unit: Unit, plain: AscentConfig, config: Config) -> dict[s
         "frequency": replace(pixels, param=Fourier()),
         "all together": replace(plain, param=Fourier(), transform=STANDARD, regularizers=smooth),
     }
-    return {"none": free} | {name: visualize(model, [unit], recipe, config.seed)[0] for name, recipe in recipes.items()}
+    return {"none": free} | {name: visualize(model, [unit], recipe, config.loading.seed)[0] for name, recipe in recipes.items()}
 
 
 def main(config: Config) -> None:
@@ -80,15 +78,16 @@ def main(config: Config) -> None:
         ]
         made = {f"{unit}, {recipe}": feature for unit, mine in found.items() for recipe, feature in mine.items()}
         table = {unit: {recipe: one.numbers for recipe, one in row.items()} for unit, row in rows.items()}
-        return Product("What regularization does", str(__doc__).split("\n\n", 1)[1], drawn, arrays(made), {"table": table})
+        lead = str(__doc__).split("\n\n", 1)[1]
+        return Product("What regularization does", lead, drawn, arrays(made), {"table": table}, tolerances=tolerances.ABLATION)
 
     publish(
         "regularization_ablation",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
         pictures=load(config.images),
     )

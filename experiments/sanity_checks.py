@@ -8,12 +8,10 @@ the trained network's. The controls are the yardstick: |input| and edges stay at
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from interp import zoo
 from interp.attribution.registry import method
 from interp.cli import experiment
-from interp.cli.options import SaveOptions, Saving
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.attributed import attribute
 from interp.comparisons.contenders import Limits, controls
@@ -23,6 +21,7 @@ from interp.core.model import Model
 from interp.images import Photo, load
 from interp.metrics.agreement import Similarity
 from interp.metrics.cascade import Order
+from interp.report.excerpt import excerpt
 from interp.report.product import Product, Tick
 from interp.report.sanity import product
 from interp.report.standard import contending
@@ -32,7 +31,10 @@ MEASURES = (Similarity.ABSOLUTE_SPEARMAN, Similarity.SSIM)
 
 @dataclass(frozen=True)
 class Config:
-    """Which network, photographs and methods; in how many stages the weights are randomized."""
+    """Which network, photographs and methods; in how many stages the weights are randomized.
+
+    ``maps``: of how many photographs the maps are kept; the values of all are.
+    """
 
     model: str = "embedded"
     images: tuple[str, ...] = ("cat", "coffee", "rocket", "motorcycle")
@@ -47,9 +49,9 @@ class Config:
     )
     layers: tuple[str, ...] = ()
     steps: int = 8
-    weights: Path | None = None
+    maps: int = 2
     target: str | None = None
-    seed: int = 0
+    loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
 
 
@@ -58,23 +60,23 @@ def main(config: Config) -> None:
 
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
         images, people = subjects(model, photos, None if config.target is None else model.class_unit(config.target))
-        units, limits = [s.unit for s in people], Limits(config.seed)
+        units, limits = [s.unit for s in people], Limits(config.loading.seed)
         found, _ = contending(model, methods, config.layers, units, limits)
         deepest = {c.title: c for c in found}  # the last of each method
         maps = attribute(model, images, units, [*deepest.values(), *controls(limits)], tick).maps
         tried = [
-            randomized(model, images, units, maps, order, MEASURES, config.steps, config.seed, tick)
+            randomized(model, images, units, maps, order, MEASURES, config.steps, config.loading.seed, tick)
             for order in (Order.TOP_DOWN, Order.BOTTOM_UP)
         ]
-        return product(model, people, maps, tried, config.seed, str(__doc__).split("\n\n", 1)[1])
+        return excerpt(product(model, people, maps, tried, config.loading.seed, str(__doc__).split("\n\n", 1)[1]), config.maps)
 
     publish(
         "sanity_checks",
         config,
-        lambda: zoo.load(config.model, weights=config.weights),
+        lambda: config.loading.load(config.model),
         make,
         reference=config.model,
-        seed=config.seed,
+        seed=config.loading.seed,
         saving=config.saving,
         pictures=load(config.images),
     )

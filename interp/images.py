@@ -35,12 +35,17 @@ MOST_PIXELS = 200_000_000
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """One picture: its name and 8-bit RGB pixels, upright, with the SHA-256 of the file it came from."""
+    """One picture: its name and 8-bit RGB pixels, upright, with the SHA-256 and size of the file it came from.
+
+    ``path`` is that file, "" for a sample; ``given`` what it was asked for by: the file, its folder, or the name of a sample.
+    """
 
     name: str
     pixels: UInt8[np.ndarray, "h w 3"]
     sha256: str
     file_bytes: int = 0
+    path: str = ""
+    given: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -133,7 +138,7 @@ def sample(name: str) -> Photo:
     import skimage.data
 
     photo = read(Path(skimage.data.__file__).parent / _SAMPLE_FILES[name])
-    return replace(photo, name=name)
+    return replace(photo, name=name, path="", given=name)
 
 
 def load(references: Iterable[str | Path]) -> list[Photo]:
@@ -147,10 +152,10 @@ def load(references: Iterable[str | Path]) -> list[Photo]:
         if not path.exists() and str(reference) in _SAMPLE_FILES:
             photos.append(sample(str(reference)))
         elif path.is_dir():
-            files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
+            files = sorted((p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES), key=lambda p: p.name)
             if not files:
                 raise BadFile(f"the folder '{reference}' holds no picture: looked for {', '.join(SUFFIXES)}")
-            photos.extend(read(p) for p in files)
+            photos.extend(replace(read(p), given=str(path)) for p in files)
         else:
             photos.append(read(path))
     return photos
@@ -184,7 +189,7 @@ def read(path: Path) -> Photo:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, EOFError, MemoryError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadFile(f"the picture '{path}' cannot be decoded: {reason}") from None
-    return Photo(path.stem, np.array(image), hashlib.sha256(data).hexdigest(), len(data))
+    return Photo(path.stem, np.array(image), hashlib.sha256(data).hexdigest(), len(data), str(path), str(path))
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import itertools
-import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeGuard, TypeVar
 
 from interp.errors import InterpError
 
@@ -27,12 +25,20 @@ def run(arguments: Sequence[str]) -> int:
     return _guarded(lambda: _parse(arguments).run())
 
 
-def experiment(config: type[Config], work: Callable[[Config], None]) -> None:
-    """Entry point of a script: its frozen ``config`` becomes its command line, and errors are told as ``main`` tells them."""
-    import tyro
+def experiment(config: type[Config], work: Callable[[Config], None], arguments: Sequence[str] | None = None) -> None:
+    """Entry point of a script: its frozen ``config`` becomes its command line, and errors are told as ``main`` tells them.
 
+    With ``--config FILE`` the options are those of a file, over which goes what is typed.
+    """
+    from interp.cli.configured import Given, parse
+
+    module = sys.modules[config.__module__]
+    script = Path(getattr(module, "__file__", None) or sys.argv[0]).name
+    given = Given(f"python {script}", "script", script)
+    typed = sys.argv[1:] if arguments is None else arguments
     _stop_when_terminated()
-    sys.exit(_guarded(lambda: work(tyro.cli(config, description=sys.modules[config.__module__].__doc__))))
+    hint = f"`{given.called} --help` lists the options"
+    sys.exit(_guarded(lambda: work(parse(config, typed, given, module.__doc__, hint))))
 
 
 def _stop_when_terminated() -> None:
@@ -65,35 +71,33 @@ def _guarded(work: Callable[[], None]) -> int:
     return 0
 
 
-def _parse(arguments: Sequence[str]):  # type: ignore[no-untyped-def]
+def _parse(arguments: Sequence[str]) -> Any:
+    """What the words ask for: a command with its options, still to be run."""
+    from interp.cli.commands import COMMANDS
+    from interp.cli.configured import Given, parse, refuse, told
+
+    name = arguments[0] if arguments else ""
+    kind = COMMANDS.get(name)
+    hint = "`interp --help` lists the commands, `interp COMMAND --help` their options"
+    if makes_run(kind):
+        return parse(kind, arguments[1:], Given(f"interp {name}", "command", name), kind.__doc__, hint)
+    if kind is not None or name.startswith("-"):
+        refuse(arguments, [name for name, kind in COMMANDS.items() if makes_run(kind)])
+    return told(lambda: _choose(arguments), hint)
+
+
+def makes_run(command: object) -> TypeGuard[type[Any]]:
+    """Whether a command is one whose options say how a run is saved."""
+    return "saving" in getattr(command, "__dataclass_fields__", ())
+
+
+def _choose(arguments: Sequence[str]) -> Any:
     import tyro
 
     import interp
     from interp.cli.commands import COMMANDS
 
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            return tyro.extras.subcommand_cli_from_dict(
-                COMMANDS, args=list(arguments) or ["--help"], prog="interp", description=interp.__doc__
-            )
-    except SystemExit as leaving:
-        if leaving.code in (0, None):
-            raise
-        raise InterpError(_one_line(said.getvalue())) from None
-
-
-def _one_line(text: str) -> str:
-    """tyro's boxed message as one sentence: what it says, and the options it found nearest."""
-    lines = [re.sub(r"[\u2500-\u257f]+", " ", line).strip() for line in text.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("For full helptext")]
-    body = lines[1:] if len(lines) > 1 else lines
-    said = list(itertools.takewhile(lambda line: not line.startswith(("Perhaps you meant", "Similar arguments")), body))
-    near = [line.split()[0] for line in body[len(said) :] if line.startswith("--")]
-    message = " ".join(said)
-    if near:
-        message += f": did you mean {' or '.join(dict.fromkeys(near[:3]))}?"
-    return f"{message}; `interp --help` lists the commands, `interp COMMAND --help` their options"
+    return tyro.extras.subcommand_cli_from_dict(COMMANDS, args=list(arguments) or ["--help"], prog="interp", description=interp.__doc__)
 
 
 def _complain(message: str) -> None:

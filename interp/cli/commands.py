@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from interp.cli.catalogue import Methods, Metrics
 from interp.cli.compare import Attribute, Compare
+from interp.cli.gallery import Gallery
 from interp.cli.options import Images, ModelName, ModelOptions, OneModel, SaveOptions, Saving, Words, layers_of, photos, target_of
 from interp.cli.publish import Make, publish
+from interp.cli.rerun import Rerun
+from interp.cli.runs import Runs
+from interp.cli.verify import Verify
 from interp.cli.visualize import Visualize
+from interp.cli.whence import Whence
 from interp.cli.words import at_least
 from interp.errors import InterpError
 
@@ -171,18 +175,6 @@ class Gradcam:
         _publish("gradcam", self, make, photos(self.images))
 
 
-@dataclass(frozen=True)
-class Verify:
-    """Check every file and array of runs against their manifests."""
-
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")] = Path("results")
-
-    def run(self) -> None:
-        from interp.cli.table import verify_table
-
-        verify_table(self.folder)
-
-
 COMMANDS: dict[str, Callable[..., Any]] = {
     "report": Report,
     "layers": Layers,
@@ -194,7 +186,11 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "compare": Compare,
     "methods": Methods,
     "metrics": Metrics,
+    "rerun": Rerun,
+    "runs": Runs,
+    "gallery": Gallery,
     "verify": Verify,
+    "whence": Whence,
 }
 
 

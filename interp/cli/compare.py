@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from interp.core.model import Model
     from interp.images import Photo
     from interp.report.product import Product, Tick
+    from interp.runs import InputEntry
 
 Share = Literal["channel", "layer", "shared"]
 
@@ -129,6 +130,7 @@ class Compare:
             seed=self.loading.seed,
             saving=self.saving,
             pictures=pictures,
+            inputs=mask_entries(self, pictures),
         )
 
 
@@ -147,5 +149,24 @@ def _masks(asked: Compare, pictures: list[Photo]) -> tuple[np.ndarray, ...] | No
         return tuple(masks.from_folder(pictures, asked.masks))
     if asked.boxes is None:
         return None
-    read = masks.from_coco if asked.boxes.suffix.lower() == ".json" else masks.from_voc
+    read = masks.from_coco if _is_coco(asked.boxes) else masks.from_voc
     return tuple(read(pictures, asked.boxes, asked.category))
+
+
+def mask_entries(asked: Compare, pictures: list[Photo]) -> tuple[InputEntry, ...]:
+    """What the manifest says of the files that the masks of ``pictures`` are read from."""
+    from interp import masks
+    from interp.runs import InputEntry, Role
+    from interp.runs.inputs import in_folder
+
+    given = asked.masks or asked.boxes
+    if given is None:
+        return ()
+    if not given.is_dir():
+        return (InputEntry.of(given, Role.MASK),)
+    files = masks.mask_files(pictures, given) if given == asked.masks else masks.voc_files(pictures, given)
+    return tuple(replace(InputEntry.of(file, Role.MASK), path=in_folder(given, PurePath(file.name))) for file in files)
+
+
+def _is_coco(annotation: Path) -> bool:
+    return annotation.suffix.lower() == ".json"

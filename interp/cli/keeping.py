@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +39,7 @@ def keeping(parent: Path, command: object) -> Iterator[Kept]:
 
     It is removed when the work is complete. Where the work is interrupted or fails (or the process is killed) it stays if it
     holds a finished image, and the message says so: that of an InterpError in the same line, any other in a line before it.
+    Of two processes with the same command each finds what the other has finished, and the last one removes the folder.
     """
     from interp.featurevis.store import FeatureStore
     from interp.runs import config_entry
@@ -48,6 +48,7 @@ def keeping(parent: Path, command: object) -> Iterator[Kept]:
     digest = hashlib.sha256(canonical(config_entry(command)).encode("ascii")).hexdigest()[:16]
     store = FeatureStore(parent / f".{digest}.kept")
     kept = Kept(store)
+    store.hold()
     missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     if len(store):
         sys.stderr.write(f"interp: going on with {_images(len(store))} that an earlier run had finished\n")
@@ -55,22 +56,23 @@ def keeping(parent: Path, command: object) -> Iterator[Kept]:
         yield kept
     except BaseException as error:
         if not len(store):
-            _remove(store.folder, missing)
+            store.remove()
+            _remove_empty(missing)
             raise
+        store.release()
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(f"interrupted; {kept}") from None
         if isinstance(error, InterpError):
             raise type(error)(f"{error}; {kept}") from error
         sys.stderr.write(f"interp: {kept}\n")
         raise
-    _remove(store.folder, [])
+    store.remove()
 
 
-def _remove(folder: Path, parents: list[Path]) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    for parent in parents:
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
         try:
-            parent.rmdir()
+            folder.rmdir()
         except OSError:
             break
 

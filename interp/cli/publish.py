@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,45 +28,57 @@ def publish(
     seed: int,
     saving: SaveOptions,
     pictures: Sequence[Photo] = (),
-    inputs: Sequence[InputEntry] = (),
+    inputs: Iterable[InputEntry] = (),
     before: Callable[[], None] | None = None,
 ) -> Path:
     """Load the model, make the product and write it as one run, all or nothing, with progress; prints where it is.
 
     ``config`` is the frozen dataclass that the manifest records, an option of a command or of a script. The folder is
     ``saving.out``, or a new one under ``results/<experiment>/``. ``inputs`` are files that were read beside the ``pictures`` and
-    those of the model. ``before`` is called once it is written, to print what stands before its path. Raises InterpError before
-    any work where it cannot be written.
+    those of the model; they are asked for once the model is loaded. On a GPU the work is done so that it repeats, where that can
+    be had; what cannot is told on stderr and recorded. ``before`` is called once it is written, to print what stands before its
+    path. Raises InterpError before any work where it cannot be written.
     """
     from interp.cli.commandline import command_line
     from interp.cli.progress import bars
     from interp.core.machine import machine
+    from interp.core.repeatable import Repeatable
     from interp.report.product import input_entries, model_entry, write
-    from interp.runs import Run, default_folder
+    from interp.runs import Place, Run, default_folder
     from interp.runs.origin import program_of
-    from interp.runs.run import refuse
 
     folder = saving.out or default_folder(Path("results"), experiment, reference, config, datetime.now())
-    refuse(folder)
-    model = load()
-    run = Run.create(
-        folder,
-        experiment=experiment,
-        program=program_of(config),
-        config=config,
-        seed=seed,
-        machine=machine(model.device),
-        model=model_entry(model),
-        inputs=(*input_entries(pictures), *inputs),
-        command=command_line(config),
-        parent=saving.parent,
-    )
-    with run, bars() as tick:
-        write(make(model, list(pictures), tick), run, tick, question_of(config))
+    # The place is taken before the work starts: a second process learns at once that it is. Where nobody named one, it takes the next.
+    with Place(folder, or_next=saving.out is None) as place, Repeatable() as repeatable:
+        model = load()
+        repeatable.on(model.device)
+        here = machine(model.device)
+        _warn(here.unrepeatable)
+        run = Run.create(
+            place,
+            experiment=experiment,
+            program=program_of(config),
+            config=config,
+            seed=seed,
+            machine=here,
+            model=model_entry(model),
+            inputs=tuple(dict.fromkeys((*input_entries(pictures), *model.spec.files, *inputs))),
+            command=command_line(config),
+            parent=saving.parent,
+        )
+        with run, bars() as tick:
+            product = make(model, list(pictures), tick)
+            write(product, run, tick, question_of(config), saving.formats, saving.dpi)
+    _warn(repeatable.reasons)
     if before is not None:
         before()
-    sys.stdout.write(f"{folder / 'index.html'}\n")
-    return folder
+    sys.stdout.write(f"{run.folder / 'index.html'}\n")
+    return run.folder
+
+
+def _warn(reasons: Sequence[str]) -> None:
+    if reasons:
+        sys.stderr.write(f"interp: this may come out a little different another time: {'; '.join(reasons)}\n")
 
 
 def question_of(config: object) -> str:

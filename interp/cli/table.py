@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -12,8 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from interp.core.model import Model
-from interp.errors import BadFile, InterpError
-from interp.runs import find, verify
 
 if TYPE_CHECKING:
     from interp.report.features import Made
@@ -76,22 +73,3 @@ def _measured(one: Made) -> tuple[str, ...]:
 
 def _number(value: float | None) -> str:
     return "\u2013" if value is None else f"{value:.3g}"
-
-
-def verify_table(folder: Path) -> None:
-    """Print the verdict on each run below ``folder``; raises InterpError where one does not match its manifest."""
-    if not folder.exists():
-        raise BadFile(f"there is no folder '{folder}' to verify")
-    runs = find(folder)
-    if not runs:
-        raise BadFile(f"'{folder}' holds no run: no manifest.json below it")
-    console = Console(highlight=False)
-    bad = 0
-    for run in runs:
-        found = verify(run)
-        bad += not found.ok
-        console.print(f"{'ok' if found.ok else 'CHANGED'}  {run}", soft_wrap=True)
-        for problem in found.problems:
-            console.print(f"    {problem}", soft_wrap=True)
-    if bad:
-        raise InterpError(f"{bad} of {len(runs)} runs below '{folder}' do not match their manifests")

@@ -117,27 +117,34 @@ class Visualize:
 
     def run(self) -> None:
         found = self.checked()
-        natural, photo, start = self.photographs()
+        natural, photo, start, read = self.photographs()
         # All that can be told without the model is told before it loads.
         config, options = ascent(self, natural if self.images else None, start), self.options()
         shown: list[Made] = []
-        used = natural if self.uses_images(found) else []
+        judges: list[Model] = []
         out = self.saving.out
         parent = out.parent if out is not None else Path("results") / "visualize"
 
+        def load() -> Model:
+            model = self.loading.load(found.model)
+            judges.extend([] if self.judge is None else [ModelOptions(device=self.loading.device).load(self.judge)])
+            return model
+
         def make(model: Model, _: list[Photo], tick: Tick) -> Product:
-            return self.product(model, Asking(model, found.targets, (0, 0), natural, photo, self.token), config, options, kept, tick, shown)
+            asking = Asking(model, found.targets, (0, 0), natural, photo, self.token)
+            return self.product(model, asking, config, options, kept, tick, shown, next(iter(judges), None))
 
         with keeping(parent, self) as kept:
             publish(
                 "visualize",
                 self,
-                lambda: self.loading.load(found.model),
+                load,
                 make,
                 reference=found.model,
                 seed=self.loading.seed,
                 saving=self.saving,
-                pictures=_unique([*used, *(p for p in (photo, start) if p is not None)]),
+                pictures=[*(read if self.uses_images(found) else []), *(p for p in (photo, start) if p is not None)],
+                inputs=(file for judge in judges for file in judge.spec.files),
                 before=lambda: _tell(shown),
             )
 
@@ -174,14 +181,15 @@ class Visualize:
         faces = self.diversity is not None or choice("--objective", self.objective, OBJECTIVES) == "diversity"
         return bool(self.images) or strongest or faces or choice("--quality", self.quality, CHECKS) != "none"
 
-    def photographs(self) -> tuple[list[Photo], Photo | None, Photo | None]:
-        """The natural images, the one that the objective is about, the one to start from."""
+    def photographs(self) -> tuple[list[Photo], Photo | None, Photo | None, list[Photo]]:
+        """The natural images, the one that the objective is about, the one to start from; and the natural ones as read, with doubles."""
         from interp.images import SAMPLES, load
 
         one = [
             None if name is None else _single(load([name]), option) for name, option in ((self.photo, "--photo"), (self.start, "--from"))
         ]
-        return _unique(load(self.images or SAMPLES)), one[0], one[1]
+        read = load(self.images or SAMPLES)
+        return _unique(read), one[0], one[1], read
 
     def options(self) -> FeatureOptions:
         """What is made beside the images."""
@@ -208,6 +216,7 @@ class Visualize:
         kept: Kept,
         tick: Tick,
         shown: list[Made],
+        judge: Model | None = None,
     ) -> Product:
         """What is written; ``shown`` receives the images, for the table on the terminal."""
         from interp.featurevis import objective_of
@@ -222,7 +231,6 @@ class Visualize:
         faces = self.diversity or (_FACES if name == "diversity" else None)
         wanted = objectives(name, asking, negative=self.negative, faces=faces, apart=self.apart)
         kept.planned = options.seeds * sum(objective_of(item).images for item in wanted)
-        judge = None if self.judge is None else ModelOptions(device=self.loading.device).load(self.judge)
         shown += made(model, wanted, config, self.loading.seed, tick, options, asking.images, kept.store, judge)
         return product(model, shown, config, options)
 

@@ -18,6 +18,7 @@ from interp.core.receptive import ReceptiveField
 from interp.core.unit import Unit, UnitPattern, is_glob
 from interp.errors import InterpError, UnknownName, Unsupported, nearest
 from interp.images import Preprocess
+from interp.runs.entries import InputEntry
 
 # How far outside [0, 1] an image may go, as noise and interpolation do, before it is taken for a mistake.
 _LEEWAY = 0.5
@@ -68,12 +69,17 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Where a model came from: enough to load it again, and to tell whether it is the same."""
+    """Where a model came from: enough to load it again, and to tell whether it is the same.
+
+    ``reference`` and ``weights`` stand in titles and captions, so they hold no absolute path. ``files`` are the user's own that
+    were read for it: weights and code, with their hashes.
+    """
 
     reference: str
     weights: str = ""
     sha256: str = ""
     classes: tuple[str, ...] = ()
+    files: tuple[InputEntry, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

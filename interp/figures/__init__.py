@@ -8,8 +8,10 @@ PNG bytes. A `Scale` says what colours mean and belongs to the figure, so that p
     save(grid, "figures", "comparison", formats=("png", "pdf"))
 """
 
-from interp.figures.draw import Rendered, draw, pdf, picture, png, render, save
+from interp.figures.draw import draw
+from interp.figures.identity import spec_hash
 from interp.figures.palette import colors, overlay
+from interp.figures.render import FORMATS, Rendered, pdf, picture, png, render, save
 from interp.figures.scale import Kind, Scale
 from interp.figures.spec import (
     CurvePanel,
@@ -26,6 +28,7 @@ from interp.figures.spec import (
 from interp.figures.tiles import contact_sheet
 
 __all__ = [
+    "FORMATS",
     "CurvePanel",
     "EmptyPanel",
     "Grid",
@@ -48,4 +51,5 @@ __all__ = [
     "png",
     "render",
     "save",
+    "spec_hash",
 ]

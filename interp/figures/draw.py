@@ -1,4 +1,4 @@
-"""Grids to pixels and vectors. The same grid gives the same bytes, whatever the user's rcParams.
+"""Grids to matplotlib figures, which are the same whatever the user's rcParams; `render` makes files of them.
 
 Nothing here decides where things go: `layout` did. No pyplot, no global state, and no Axes: all
 artists stand on the figure, in inches from its top-left corner.
@@ -6,11 +6,8 @@ artists stand on the figure, in inches from its top-left corner.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -20,50 +17,32 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.transforms import Affine2D
-from PIL import Image
 
-from interp.errors import InterpError, nearest
 from interp.figures import palette
 from interp.figures.boxes import SOFT, WARNING, Box, Line, block_lines
 from interp.figures.drawcharts import chart
 from interp.figures.layout import LABEL, TIGHT, Bar, Layout, arrange
 from interp.figures.page import Page
-from interp.figures.raster import DPI
 from interp.figures.spec import EmptyPanel, Grid, ImagePanel, MapPanel, Panel, TilePanel
 from interp.figures.text import FAMILY, Role, fit
 from interp.figures.tiles import columns_of, gutter, mosaic
 
 _SQUARES = 150  # pixels per inch up to which each pixel is shown as a square
 _NOTE = Role(6.0, 5.0, lines=2)
-_METADATA: dict[str, dict[str, str | None]] = {
-    "png": {},
-    "pdf": {"CreationDate": None},
-    "svg": {"Date": None},
-}
 
 
 @contextmanager
-def _own_style() -> Iterator[None]:
+def own_style() -> Iterator[None]:
     """matplotlib's defaults and ours while drawing; the caller's settings come back after."""
     own = {"font.family": FAMILY, "pdf.fonttype": 42, "svg.hashsalt": "interp", "text.hinting": "none"}
     with matplotlib.style.context(["default", own]):
         yield
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """One figure as PNG and PDF bytes; `width` and `height` are the PNG's, in pixels."""
-
-    png: bytes
-    pdf: bytes
-    width: int
-    height: int
-
-
 def draw(grid: Grid) -> Figure:
     """The grid as a matplotlib figure, to be saved with its `savefig`, or edited further."""
     plan = arrange(grid)
-    with _own_style():
+    with own_style():
         figure = Figure(figsize=(plan.width, plan.height), dpi=150, facecolor="white")
         FigureCanvasAgg(figure)
         page = _Painter(figure, plan)
@@ -74,66 +53,6 @@ def draw(grid: Grid) -> Figure:
             page.bar(bar)
         page.write(plan.lines)
     return figure
-
-
-def render(grid: Grid, dpi: int = 150) -> Rendered:
-    """PNG and PDF of one drawing: about half the work of `png` and `pdf`."""
-    figure = draw(grid)
-    pixels = _pixels(figure, dpi)
-    return Rendered(_encoded(pixels, dpi), _vectors(figure, "pdf"), pixels.width, pixels.height)
-
-
-def png(grid: Grid, dpi: int = 150) -> bytes:
-    """PNG bytes, without alpha."""
-    return _encoded(_pixels(draw(grid), dpi), dpi)
-
-
-def pdf(grid: Grid) -> bytes:
-    """PDF bytes: text and lines as vectors, pictures as they are."""
-    return _vectors(draw(grid), "pdf")
-
-
-def save(grid: Grid, folder: Path | str, stem: str, formats: Iterable[str] = ("png", "pdf")) -> tuple[Path, ...]:
-    """Write `folder/stem.png`, `.pdf` or `.svg`; all are drawn before the first is written."""
-    wanted = tuple(formats)
-    for name in wanted:
-        if name not in _METADATA:
-            hint = nearest(name.lower(), _METADATA)
-            raise InterpError(f"figures are written as {', '.join(_METADATA)}, not {name!r}" + (f"; {hint}" if hint else ""))
-    figure = draw(grid)
-    rendered = [_encoded(_pixels(figure, 150), 150) if name == "png" else _vectors(figure, name) for name in wanted]
-    paths = tuple(Path(folder) / f"{stem}.{name}" for name in wanted)
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for path, content in zip(paths, rendered, strict=True):
-        path.write_bytes(content)
-    return paths
-
-
-def picture(shown: Panel | Grid, dpi: int = 150) -> bytes:
-    """PNG bytes of a panel or a grid: what a notebook's `_repr_png_` returns."""
-    return png(shown if isinstance(shown, Grid) else Grid(rows=((shown,),), panel_size=2.5), dpi)
-
-
-def _pixels(figure: Figure, dpi: int) -> Image.Image:
-    canvas = FigureCanvasAgg(figure)
-    with _own_style():
-        figure.set_dpi(dpi)
-        drawn, size = canvas.print_to_buffer()  # type: ignore[no-untyped-call]
-    return Image.frombuffer("RGBA", size, drawn).convert("RGB")
-
-
-def _encoded(pixels: Image.Image, dpi: int) -> bytes:
-    """Lightly compressed: Pillow's `optimize` takes eight times as long for 7% of the bytes."""
-    stream = io.BytesIO()
-    pixels.save(stream, "png", compress_level=6, dpi=(dpi, dpi))
-    return stream.getvalue()
-
-
-def _vectors(figure: Figure, name: str) -> bytes:
-    stream = io.BytesIO()
-    with _own_style():
-        figure.savefig(stream, format=name, dpi=DPI, metadata=_METADATA[name])
-    return stream.getvalue()
 
 
 class _Painter(Page):

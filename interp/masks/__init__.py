@@ -9,8 +9,8 @@ picture as it is stored, before its EXIF rotation, is refused with both sizes na
 """
 
 from interp.masks.coco import from_coco
-from interp.masks.folder import from_folder
+from interp.masks.folder import from_folder, mask_files
 from interp.masks.prepared import Prepared, prepared, preprocessed
-from interp.masks.voc import from_voc
+from interp.masks.voc import from_voc, voc_files
 
-__all__ = ["Prepared", "from_coco", "from_folder", "from_voc", "prepared", "preprocessed"]
+__all__ = ["Prepared", "from_coco", "from_folder", "from_voc", "mask_files", "prepared", "preprocessed", "voc_files"]

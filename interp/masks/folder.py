@@ -23,21 +23,25 @@ def from_folder(photos: Sequence[Photo], folder: str | Path) -> list[Mask]:
 
     Raises BadFile where the folder or a mask is missing, there are several, one cannot be read, or its size is another.
     """
-    path = Path(folder)
-    if not path.is_dir():
-        near = nearest(path.name, [p.name for p in path.parent.iterdir() if p.is_dir()]) if path.parent.is_dir() else ""
-        raise BadFile(f"no folder '{folder}' to take masks from{': ' + near if near else ''}")
-    files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
-    if not files:
-        raise BadFile(f"the folder '{folder}' holds no mask: looked for {', '.join(SUFFIXES)}")
-    found = by_stem((file.name, file) for file in files)
     masks = []
-    for photo in photos:
-        file = only(photo, found, "mask", str(folder))
+    for photo, file in zip(photos, mask_files(photos, folder), strict=True):
         mask = _read(file)
         same_size(photo, (mask.shape[0], mask.shape[1]), f"the mask '{file.name}'")
         masks.append(mask)
     return masks
+
+
+def mask_files(photos: Sequence[Photo], folder: str | Path) -> list[Path]:
+    """The file of each photograph's mask; raises BadFile where the folder or a mask is missing, or there are several."""
+    path = Path(folder)
+    if not path.is_dir():
+        near = nearest(path.name, [p.name for p in path.parent.iterdir() if p.is_dir()]) if path.parent.is_dir() else ""
+        raise BadFile(f"no folder '{folder}' to take masks from{': ' + near if near else ''}")
+    files = [p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES]
+    if not files:
+        raise BadFile(f"the folder '{folder}' holds no mask: looked for {', '.join(SUFFIXES)}")
+    found = by_stem((file.name, file) for file in sorted(files, key=lambda p: p.name))
+    return [only(photo, found, "mask", str(folder)) for photo in photos]
 
 
 def _read(path: Path) -> Mask:

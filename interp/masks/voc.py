@@ -26,9 +26,7 @@ def from_voc(photos: Sequence[Photo], annotation: str | Path, category: str | No
     Raises BadFile where a file is missing, no VOC annotation, declares a document type (entities are not expanded), belongs to a
     picture of another size, has a broken box, or no photograph shows the category; UnknownName where no file names that category.
     """
-    path = Path(annotation)
-    found = by_stem(_files(path))
-    files = [only(photo, found, "annotation", str(annotation)) for photo in photos]
+    files = voc_files(photos, annotation)
     pictures = [_read(file) for file in files]
     if category is not None:
         names = {box.name for picture in pictures for box in picture.boxes}
@@ -43,6 +41,12 @@ def from_voc(photos: Sequence[Photo], annotation: str | Path, category: str | No
     if photos and not any(mask.any() for mask in masks):
         raise BadFile(f"nothing in the {len(photos)} pictures is annotated, says '{annotation}': give other pictures")
     return masks
+
+
+def voc_files(photos: Sequence[Photo], annotation: str | Path) -> list[Path]:
+    """The annotation file of each photograph; raises BadFile where one is missing, or there are several."""
+    found = by_stem(_files(Path(annotation)))
+    return [only(photo, found, "annotation", str(annotation)) for photo in photos]
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class _Picture:
 def _files(path: Path) -> list[tuple[str, Path]]:
     """The XML files, each under the names by which it may be called."""
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() == ".xml")
+        files = sorted((p for p in path.iterdir() if p.is_file() and p.suffix.lower() == ".xml"), key=lambda p: p.name)
         if not files:
             raise BadFile(f"the folder '{path}' holds no annotation: looked for .xml")
         return [(file.name, file) for file in files]

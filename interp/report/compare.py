@@ -21,6 +21,7 @@ from interp.figures import EmptyPanel
 from interp.images import Photo
 from interp.masks import prepared
 from interp.metrics.agreement import Similarity, agreement_matrix
+from interp.report import tolerances
 from interp.report.comparison import Asked, Comparison, computed, judges_of
 from interp.report.compose import lead, named, shape_header
 from interp.report.product import Figure, Product, Tick
@@ -46,7 +47,8 @@ def product(made: Comparison, scale: ScaleBy = ScaleBy.CHANNEL) -> Product:
     figures = [*_map_figures(made, scale), *(_metric_figures(made) if made.scored.values else [])]
     text = "Which method to believe, at which layer: maps side by side, and metrics beside controls that know nothing of the network."
     tables = [numbers(made, METRICS)] if made.scored.values else []
-    return Product(f"Attribution methods on {name}", lead(made.model, text), figures, arrays(made), facts(made), numbers=tables)
+    title, declared = f"Attribution methods on {name}", tolerances.SCORED
+    return Product(title, lead(made.model, text), figures, arrays(made), facts(made), numbers=tables, tolerances=declared)
 
 
 def _map_figures(made: Comparison, scale: ScaleBy) -> list[Figure]:

@@ -24,6 +24,7 @@ from interp.core.unit import Unit
 from interp.images import Photo
 from interp.kernels import Kernels, Order
 from interp.kernels import Scale as KernelScale
+from interp.report import tolerances
 from interp.report.product import Figure, Product
 
 KERNELS, ACTIVATIONS, GRADCAM = "Kernels", "Activations", "Grad-CAM"
@@ -51,7 +52,9 @@ def of_kernels(model: Model, layers: Sequence[str], options: KernelOptions = Ker
         KERNELS,
     )
     norms = {k.layer: {"norm_mean": float(k.norms.mean()), "norm_max": float(k.norms.max()), "largest": float(k.limit)} for k in found}
-    return Product(title, lead(model, "The weights themselves."), [figure], kernel_arrays(found), {"kernels": norms})
+    return Product(
+        title, lead(model, "The weights themselves."), [figure], kernel_arrays(found), {"kernels": norms}, tolerances=tolerances.KERNELS
+    )
 
 
 def kernel_caption(options: KernelOptions = KernelOptions()) -> str:
@@ -94,7 +97,8 @@ def of_activations(
     found = acts.of(model, images, list(layers))
     figures, arrays = activation_figures_of(people, found, options, channels)
     title = f"Activations of {model.spec.reference}"
-    return Product(title, lead(model, "What its layers answer to the photographs."), figures, arrays, {"zeros": zeros(found)})
+    text = lead(model, "What its layers answer to the photographs.")
+    return Product(title, text, figures, arrays, {"zeros": zeros(found)}, tolerances=tolerances.ACTIVATIONS)
 
 
 def activation_figures_of(

@@ -25,6 +25,7 @@ from interp.featurevis.quality import Checks, Quality, measure
 from interp.featurevis.store import FeatureStore
 from interp.figures import film as films
 from interp.images import Photo, uint8
+from interp.report import tolerances
 from interp.report.compose import lead
 from interp.report.product import Figure, Film, Product, Tick, silent
 from interp.runs import config_entry
@@ -164,7 +165,8 @@ def product(model: Model, found: Sequence[Made], config: AscentConfig, options: 
         "chosen": {"ascent": config_entry(config), "engine": str(options.program)},
     }
     moving = film_sheets(found, options) if options.film is not None else []
-    return Product(title, lead(model, "What its units respond to most."), figures, arrays, metrics, films=moving)
+    text = lead(model, "What its units respond to most.")
+    return Product(title, text, figures, arrays, metrics, films=moving, tolerances=tolerances.FEATURES)
 
 
 def film_sheets(found: Sequence[Made], options: FeatureOptions) -> list[Film]:

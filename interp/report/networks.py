@@ -12,6 +12,7 @@ from interp.comparisons.metric_table import MetricTable
 from interp.comparisons.networks import Found, agreement, differences, grouped, intervals, joined, merged, side_by_side
 from interp.core.model import Model
 from interp.errors import InterpError
+from interp.report import tolerances
 from interp.report.comparison import Asked
 from interp.report.product import Figure, Numbers, Product, Tick
 from interp.report.truth import Examined, bounds, facts, of_known
@@ -72,6 +73,7 @@ def product(found: Mapping[str, Examined], yardstick: Examined, title: str, text
         _arrays({**found, "yardstick": yardstick}),
         _metrics({**found, "yardstick": yardstick}, change, pairs),
         numbers=numbers,
+        tolerances=tolerances.NETWORKS,
     )
 
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from interp import figures
 from interp.core.model import Model
 from interp.figures import Grid
+from interp.figures.stamp import into_webp
 from interp.images import Photo
-from interp.runs import About, InputEntry, ModelEntry, Run, Tolerance
+from interp.report.formats import check, shown
+from interp.runs import About, FigureEntry, InputEntry, ModelEntry, Run, Tolerance
+from interp.runs.entries import reference
+from interp.runs.inputs import in_folder
+from interp.runs.stamp import Stamp
 from interp.site import Fact, Link, Page, Picture, Section, Table, manifest_facts, render, run_links
 
 # Enough for a page on a screen; the PDF beside it is for print.
 DPI = 120
+FORMATS = ("png", "pdf")
 
 Tick = Callable[[str, int, int], None]
 """Called with (what is being done, steps done, steps in all)."""
@@ -79,43 +86,47 @@ class Product:
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
 
 
-def write(product: Product, run: Run, tick: Tick = silent, question: str = "") -> None:
-    """Draw every figure as PNG and PDF into ``run``, with films, arrays, metrics and ``index.html``.
+def write(product: Product, run: Run, tick: Tick = silent, question: str = "", formats: Sequence[str] = FORMATS, dpi: int = DPI) -> None:
+    """Draw every figure in ``formats`` into ``run``, with films, arrays, metrics and ``index.html``; each knows the run it is of.
 
-    ``question`` is what the program asks, for whoever lists the run.
+    ``question`` is what the program asks, for whoever lists the run; ``dpi`` is that of PNG and WebP. InterpError where the page
+    could show none of the formats.
     """
+    check(formats, dpi)
     run.about(About(product.title, question, product.lead))
     run.tolerances(product.tolerances)
     run.arrays(product.arrays)
     run.metrics(product.metrics)
+    stamp = Stamp.of(run.manifest(), "", run.identity)
     sections: dict[str, list[Picture]] = {}
     for done, figure in enumerate(product.figures):
         tick("drawing", done, len(product.figures))
-        drawn = figures.render(figure.grid, DPI)
-        name = f"figures/{figure.stem}"
-        run.write(f"{name}.png", drawn.png)
-        run.write(f"{name}.pdf", drawn.pdf)
-        picture = Picture(
-            f"{name}.png",
-            figure.alt,
-            figure.caption,
-            (Link("PDF", f"{name}.pdf"), Link("full size", f"{name}.png")),
-            round(drawn.width * 96 / DPI),
-            round(drawn.height * 96 / DPI),
-        )
-        sections.setdefault(figure.section, []).append(picture)
+        run.figure(figure.stem, FigureEntry(figures.spec_hash(figure.grid), figure.alt, figure.caption))
+        sections.setdefault(figure.section, []).append(_drawn(figure, run, stamp, formats, dpi))
     tick("drawing", len(product.figures), len(product.figures))
     for film in product.films:
-        sections.setdefault(film.section, []).append(_written(film, run))
+        sections.setdefault(film.section, []).append(_written(film, run, stamp))
     for path, data in [*product.files.items(), *(pair for numbers in product.numbers for pair in numbers.files.items())]:
         run.write(path, data)
     run.text("index.html", render(page(product, run, sections)))
 
 
-def _written(film: Film, run: Run) -> Picture:
+def _drawn(figure: Figure, run: Run, stamp: Stamp, formats: Sequence[str], dpi: int) -> Picture:
+    """The figure's files, and how the page shows it: the picture that loads first, links to all."""
+    drawn = figures.render(figure.grid, formats, dpi, replace(stamp, figure=figure.stem))
+    name = f"figures/{figure.stem}"
+    for suffix, data in drawn.files.items():
+        run.write(f"{name}.{suffix}", data)
+    first = shown(formats)
+    links = [Link(suffix.upper() if suffix != "webp" else "WebP", f"{name}.{suffix}") for suffix in drawn.files if suffix != first]
+    size = (round(drawn.width * 96 / dpi), round(drawn.height * 96 / dpi))
+    return Picture(f"{name}.{first}", figure.alt, figure.caption, (*links, Link("full size", f"{name}.{first}")), *size)
+
+
+def _written(film: Film, run: Run, stamp: Stamp) -> Picture:
     """The film's files, and how the page shows it: as a picture that moves."""
     name = f"films/{film.stem}"
-    run.write(f"{name}.webp", film.webp)
+    run.write(f"{name}.webp", into_webp(film.webp, replace(stamp, figure=film.stem)))
     links = [Link("full size", f"{name}.webp")]
     if film.mp4 is not None:
         run.write(f"{name}.mp4", film.mp4)
@@ -151,5 +162,14 @@ def model_entry(model: Model) -> ModelEntry:
 
 
 def input_entries(photos: Sequence[Photo]) -> tuple[InputEntry, ...]:
-    """What the manifest says of the photographs."""
-    return tuple(InputEntry(photo.name, photo.sha256, photo.file_bytes) for photo in photos)
+    """What the manifest says of the photographs: files go by their name and path, samples by their name alone."""
+    return tuple(
+        InputEntry(Path(photo.path).name or photo.given or photo.name, photo.sha256, photo.file_bytes, _path(photo)) for photo in photos
+    )
+
+
+def _path(photo: Photo) -> str:
+    if not photo.path:
+        return ""
+    path, given = Path(photo.path), Path(photo.given)
+    return reference(path) if path == given else in_folder(given, PurePath(path.name))

@@ -16,6 +16,7 @@ from interp.core.depth import evenly
 from interp.core.model import Model
 from interp.metrics.agreement import Similarity
 from interp.metrics.cascade import Order
+from interp.report import tolerances
 from interp.report.compose import predictions
 from interp.report.product import Figure, Product
 
@@ -45,7 +46,7 @@ def product(model: Model, people: Sequence[Subject], maps: Maps, tried: Sequence
             "stages": [list(stage) for stage in sanity.stages],
             **{str(m): {c.key: _means(rows) for c, rows in found.items()} for m, found in sanity.alike.items()},
         }
-    return Product(f"Sanity checks on {model.spec.reference}", text, figures, arrays, metrics)
+    return Product(f"Sanity checks on {model.spec.reference}", text, figures, arrays, metrics, tolerances=tolerances.SANITY)
 
 
 def _curves(model: Model, sanity: Sanity, seed: int) -> Figure:

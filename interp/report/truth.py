@@ -20,7 +20,7 @@ from interp.core.model import Model
 from interp.errors import InterpError
 from interp.masks import Prepared
 from interp.metrics.statistics import Interval, bootstrap_interval, paired_difference
-from interp.report import compare
+from interp.report import compare, tolerances
 from interp.report.compare import MOST_ROWS
 from interp.report.comparison import Asked, Comparison, computed
 from interp.report.product import Figure, Numbers, Product, Tick
@@ -105,6 +105,7 @@ def product(found: Examined, title: str, text: str) -> Product:
         arrays={**whole.arrays, **arrays},
         metrics=metrics,
         numbers=[numbers, *whole.numbers],
+        tolerances=tolerances.TRUTH,
     )
 
 

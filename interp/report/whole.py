@@ -20,7 +20,7 @@ from interp.errors import InterpError
 from interp.featurevis import AscentConfig, Feature
 from interp.images import Photo
 from interp.kernels import Kernels
-from interp.report import compose
+from interp.report import compose, tolerances
 from interp.report import features as optimized
 from interp.report.product import Figure, Product, Tick, silent
 from interp.runs import config_entry
@@ -97,7 +97,8 @@ def report(model: Model, photos: Sequence[Photo], settings: Settings, tick: Tick
         "features": optimized.scores(units, features),
     }
     metrics["chosen"] = {"layers": names, "units": [str(u) for u in units], "ascent": config_entry(settings.ascent)}
-    return Product(title, compose.lead(model, _lead(people)), figures, arrays, metrics, model_facts(model, names, people))
+    facts = model_facts(model, names, people)
+    return Product(title, compose.lead(model, _lead(people)), figures, arrays, metrics, facts, tolerances=tolerances.REPORT)
 
 
 def chosen_layers(model: Model, settings: Settings) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from interp.runs.entries import About, CommitEntry, FigureEntry, InputEntry, ModelEntry, Program, Role, array_hash
 from interp.runs.machine import Machine
 from interp.runs.manifest import ChangedManifest, Manifest
+from interp.runs.place import Place
 from interp.runs.plain import config_entry
 from interp.runs.run import Run, default_folder
 from interp.runs.tolerance import Tolerance
@@ -19,6 +20,7 @@ __all__ = [
     "Machine",
     "Manifest",
     "ModelEntry",
+    "Place",
     "Problem",
     "Program",
     "Report",

@@ -78,9 +78,13 @@ class InputEntry:
 
 
 def reference(path: Path) -> str:
-    """`path` as a manifest writes it: as it was given where it leads down from the current folder, else its last name."""
+    """`path` as a manifest writes it: as it was given where it leads down from the current folder, else its last name.
+
+    `.` of a folder that has none, such as `..`; the same as `interp.runs.plain.portable` makes of it as an option's value.
+    """
     below = not path.is_absolute() and ".." not in path.parts
-    return path.as_posix() if below else path.name
+    names = [name for name in path.parts[len(path.anchor and "/") :] if name != ".."]
+    return path.as_posix() if below else (names[-1] if names else ".")
 
 
 @dataclass(frozen=True)

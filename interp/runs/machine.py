@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import platform
 import re
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 # Versions of these decide the arithmetic; of the others only how a result is shown.
 NUMERIC = ("torch", "torchvision", "captum", "torch-lucent", "timm", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow")
+# A line of /proc/cpuinfo, and what in there tells one kind of core from another.
+_LINE = re.compile(r"^([^:\n]*?)[ \t]*:[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_X86, _ARM = ("cpu family", "model", "stepping"), ("implementer", "part", "variant", "revision")
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,44 @@ def system_name() -> str:
 
 def processor_name() -> str:
     """The processor's model as the system tells it, with family and stepping where it does; "unknown" where it does not."""
+    told = platform.processor()
+    if platform.system() == "Linux":
+        told = _of_linux(_text_of(Path("/proc/cpuinfo"))) or told
+    elif platform.system() == "Darwin":
+        told = _of_macos() or told
+    return told.strip() or "unknown"
+
+
+def _text_of(path: Path) -> str:
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return platform.processor() or "unknown"
-    found = dict(re.findall(r"^(model name|cpu family|model|stepping)\s*:\s*(.+)$", text, re.MULTILINE)[:4])
-    name = found.get("model name", platform.processor() or "unknown").strip()
-    numbers = [found[key].strip() for key in ("cpu family", "model", "stepping") if key in found]
-    return f"{name} ({'/'.join(numbers)})" if numbers else name
+        return ""
+
+
+def _of_linux(text: str) -> str:
+    """From what stands in ``/proc/cpuinfo``: of x86 ``NAME (family/model/stepping)``, of ARM who made which part; "" where neither stands.
+
+    A processor may have cores of several kinds: each is named, in the order of its name.
+    """
+    cores = [dict(_LINE.findall(block)) for block in re.split(r"\n\s*\n", text)]
+    return " + ".join(sorted({name for core in cores if (name := _core(core))}))
+
+
+def _core(told: Mapping[str, str]) -> str:
+    numbers = "/".join(told[key] for key in _X86 if told.get(key))
+    arm = ", ".join(f"{key} {told[f'CPU {key}']}" for key in _ARM if told.get(f"CPU {key}"))
+    name = told.get("model name") or told.get("cpu") or ("ARM" if arm else "")
+    # Some ARM systems give all cores one vague name ("ARMv8 Processor rev 1"), so the numbers are told there too.
+    return f"{name} ({numbers or arm})" if name and (numbers or arm) else name
+
+
+def _of_macos() -> str:
+    try:
+        done = subprocess.run(["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode("utf-8", "replace").strip()
 
 
 def _said(value: object) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from interp.errors import BadFile, InterpError
 from interp.runs.entries import About, ArrayEntry, CommitEntry, FigureEntry, FileEntry, InputEntry, ModelEntry, Program, Role
 from interp.runs.machine import Machine
-from interp.runs.plain import canonical, portable, relative_path
+from interp.runs.plain import canonical, portable, prose, relative_path
 from interp.runs.reading import JsonObject, read
 from interp.runs.tolerance import Tolerance
 
@@ -32,6 +32,7 @@ _PASSING = ("created", "seconds")
 _OUTCOME = ("about", "figures", "files")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMAND = re.compile(r"[a-z][a-z0-9_-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
@@ -71,9 +72,12 @@ class Manifest:
         object.__setattr__(self, "seconds", float(self.seconds))
         if not 0 <= self.seconds < math.inf:
             raise InterpError(f"`seconds` is {self.seconds}, not a time")
-        for where, text in _strings(asdict(self), ""):
-            if portable(text) != text:
-                raise InterpError(f"`{where}` holds an absolute path, {text!r}; a manifest holds names only")
+        value = asdict(self)
+        told = {"about": value.pop("about"), "figures": value.pop("figures")}
+        for part, shortened in ((value, portable), (told, prose)):
+            for where, text in _strings(part, ""):
+                if shortened(text) != text:
+                    raise InterpError(f"`{where}` holds an absolute path, or one that leads upwards, {text[:80]!r}; only names are held")
         self._check_paths()
         self._check_hashes()
         try:
@@ -88,11 +92,16 @@ class Manifest:
             raise InterpError(f"`program.kind` is {self.program.kind!r}; it is 'command' or 'script'")
         if self.program.kind == "script":
             relative_path(self.program.name, "`program`")
+        elif not _COMMAND.fullmatch(self.program.name) or self.program.sha256:
+            raise InterpError(f"`program` is {self.program.name[:80]!r}; a command goes by its name, in lower case and without a hash")
         for item in self.inputs:
-            if not item.name or "/" in item.name or "\\" in item.name:
-                raise InterpError(f"`inputs` names {item.name!r}; inputs go by their base name")
+            if "/" in item.name:
+                raise InterpError(f"`inputs` names {item.name[:80]!r}; inputs go by their base name")
+            relative_path(item.name, "`inputs`")
             if item.path:
                 relative_path(item.path, "`inputs`")
+        for stem in self.figures:
+            relative_path(f"figures/{stem}", "`figures`")
         for path in self.files:
             relative_path(path, "`files`")
             if path == MANIFEST:
@@ -142,7 +151,8 @@ class Manifest:
         changed = [key for key in value if key not in _PASSING and told.get(key) != _digest(value[key])]
         if changed:
             parts = ", ".join(f"`{key}`" for key in sorted(changed))
-            raise ChangedManifest(f"{name}: {parts} does not match its digest: damaged, or edited by hand", manifest, tuple(changed))
+            said = "does not match its digest" if len(changed) == 1 else "do not match their digests"
+            raise ChangedManifest(f"{name}: {parts} {said}: damaged, or edited by hand", manifest, tuple(sorted(changed)))
         if text.replace("\r\n", "\n") != manifest.to_json():
             raise BadFile(f"{name}: it is not as it was written: damaged, or edited by hand")
         return manifest

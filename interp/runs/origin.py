@@ -9,7 +9,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from interp.errors import InterpError
+from interp.errors import BadFile, InterpError
 from interp.runs.entries import CommitEntry, Program, file_hash, reference
 
 PACKAGES = (
@@ -76,7 +76,10 @@ def program_of(config: object, package: Path | None = None) -> Program:
         name = path.resolve().relative_to(Path.cwd()).as_posix()
     else:
         name = reference(path)
-    return Program("script", name, file_hash(path)[0])
+    try:
+        return Program("script", name, file_hash(path)[0])
+    except OSError as error:
+        raise BadFile(f"cannot read the script `{path}`, which a run would name: {error.strerror}") from error
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

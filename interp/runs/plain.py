@@ -14,33 +14,66 @@ import numpy as np
 
 from interp.errors import InterpError
 
-# An absolute path (POSIX, file:, drive letter or UNC), or one that leads upwards, at the start of a text or after a separator.
+# An absolute path (POSIX, drive letter or UNC), or one that leads upwards, after a separator inside of an option's value.
 # `//` after a colon is left alone: it is a web address, and those are the same on every machine.
-_ABSOLUTE = re.compile(
-    r"""(^|[=,;@|"'`<\[({]|\s|:(?!//))"""
+_INSIDE = re.compile(
+    r"""([=,;@|"'`<\[({]|:(?!//))"""
     r"""(?:/+|(?:\.\.[\\/]+)+|[A-Za-z]:[\\/]+|\\{2,})(?=[^\\/\s=,;:|"'`<>\])}])"""
     r"""[^=,;:|"'`<>\])}]*"""
 )
+# The same in a sentence, where a path ends at a space, and one name after a slash is no path: `1 /f`, `(/s)`.
+_SAID = re.compile(
+    r"""(^|[\s=,;@|"'`<\[({]|:(?!//))"""
+    r"""(?:/+|[A-Za-z]:[\\/]+|\\{2,})[^\\/\s=,;:|"'`<>\])}]+(?:[\\/]+[^\\/\s=,;:|"'`<>\])}]+)+[\\/]*"""
+)
+_ROOTED = re.compile(r"/|\\\\|[A-Za-z]:[\\/]")
+_OPTION = re.compile(r"--?\w[\w.-]*=")
 _SEPARATORS = re.compile(r"[\\/]+")
 _FILE_URL = re.compile(r"\bfile:/+", re.IGNORECASE)
+DEEPEST = 50
+"""Lists and objects inside each other, at most."""
 
 
 def portable(text: str) -> str:
-    """`text` with every absolute path cut down to its last name; relative paths stay as typed.
+    """An option's value with every path that is absolute or leads upwards cut down to its last name.
 
-    `portable("--out=/home/me/cats") == "--out=cats"`; applying it twice changes nothing more.
+    `portable("--out=/home/me/cats") == "--out=cats"`. Relative paths that lead down stay as typed; a folder without a name, such
+    as `..`, becomes `.`. Applying it twice changes nothing more, so what it leaves as it is leads nowhere outside.
+    """
+    if "/" not in text and "\\" not in text and not text.endswith(".."):  # of most texts this is all there is to do
+        return text
+    option = _OPTION.match(text)
+    if option is not None:
+        return option.group(0) + portable(text[option.end() :])
+    while True:
+        shorter = _FILE_URL.sub("/", text)
+        whole = _ROOTED.match(shorter) or ".." in _SEPARATORS.split(shorter)
+        shorter = _last(shorter) if whole else _SAID.sub(_last_name, _INSIDE.sub(_last_name, shorter))
+        if shorter == text:
+            return text
+        text = shorter
+
+
+def prose(text: str) -> str:
+    """A sentence with every absolute path cut down to its last name; slashes between words stay.
+
+    `prose("the mean of /data/cats/one.png, in km/h") == "the mean of one.png, in km/h"`.
     """
     while True:
-        shorter = _ABSOLUTE.sub(_last_name, _FILE_URL.sub("/", text))
+        shorter = _SAID.sub(_last_name, _FILE_URL.sub("/", text))
         if shorter == text:
             return text
         text = shorter
 
 
 def _last_name(match: re.Match[str]) -> str:
-    path = match.group(0)[len(match.group(1)) :]
-    names = [name for name in _SEPARATORS.split(path) if name.strip()]
-    return match.group(1) + names[-1]
+    return match.group(1) + _last(match.group(0)[len(match.group(1)) :])
+
+
+def _last(path: str) -> str:
+    """The last name of a path; `.` of one that has none."""
+    real = [name for name in _SEPARATORS.split(path) if name.strip() and name not in ("..", ".") and not re.fullmatch("[A-Za-z]:", name)]
+    return real[-1] if real else "."
 
 
 def plain(value: object, where: str) -> object:
@@ -125,8 +158,8 @@ def relative_path(path: str, what: str) -> str:
         problem = "`..` leads out of the run's folder"
     elif "" in parts or "." in parts:
         problem = "empty and `.` parts are not in normal form"
-    elif "\\" in path or any(ord(character) < 32 or ord(character) == 127 for character in path):
-        problem = "backslashes and control characters are not portable"
+    elif "\\" in path or any(ord(letter) < 32 or ord(letter) == 127 or 0xD800 <= ord(letter) < 0xE000 for letter in path):
+        problem = "backslashes, control characters and lone surrogates are not portable"
     else:
         return path
     raise InterpError(f"{what}: the path {path!r} is refused: {problem}; write it like 'figures/grid.png'")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from interp.errors import BadFile, InterpError
+from interp.runs.plain import DEEPEST
 
 T = TypeVar("T")
 
@@ -23,13 +24,31 @@ def read(text: str, name: str, build: Callable[[JsonObject], T]) -> T:
     """What `build` makes of the JSON object in `text`; every error is a BadFile that begins with `name`."""
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        _refuse_depth(value)
         return entry(value, "", build)
     except json.JSONDecodeError as error:
         raise BadFile(f"{name}: it is not JSON: {error}") from None
     except RecursionError:
         raise BadFile(f"{name}: it is nested too deeply") from None
     except (_WrongError, InterpError, ValueError) as error:
-        raise BadFile(f"{name}: {error}") from None
+        raise BadFile(f"{name}: {_shown(str(error))}") from None
+
+
+def _shown(message: str) -> str:
+    """One line of moderate length that does nothing to a terminal, whatever of the text it repeats."""
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in message)
+    return line if len(line) <= 400 else f"{line[:390]}..."
+
+
+def _refuse_depth(value: object) -> None:
+    # Far below what the interpreter can recurse into, so that what was read can be compared, copied and written too.
+    layer, depth = [value], 0
+    while layer:
+        if depth > DEEPEST:
+            raise RecursionError
+        inner = [item for item in layer if isinstance(item, dict | list)]
+        layer = [found for item in inner for found in (item.values() if isinstance(item, dict) else item)]
+        depth += 1
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """All or nothing: a run is a folder that appears complete, under its own name, or not at all.
 
-Everything is written into a hidden folder beside the final one, the manifest last, and renamed at the end.
+Everything is written into a hidden folder (see `interp.runs.place`), the manifest last, and renamed at the end.
 Whatever stops the work, an error or Ctrl-C, removes the hidden folder; an existing run is never touched.
 """
 
@@ -9,26 +9,26 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
-import shutil
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
 
 from interp.errors import BadFile, InterpError
+from interp.runs.arrayfile import save_arrays, storable
 from interp.runs.configfile import to_yaml
-from interp.runs.entries import About, ArrayEntry, FigureEntry, FileEntry, InputEntry, ModelEntry, Program, array_hash
+from interp.runs.entries import About, ArrayEntry, FigureEntry, FileEntry, InputEntry, ModelEntry, Program, file_hash
 from interp.runs.machine import Machine
 from interp.runs.manifest import ARRAYS, CONFIG, MANIFEST, METRICS, Manifest
 from interp.runs.origin import source_commit, versions
-from interp.runs.plain import canonical, config_entry, plain, portable, relative_path
+from interp.runs.place import Place, numbered, sync
+from interp.runs.place import refuse as refuse
+from interp.runs.plain import canonical, config_entry, plain, portable, prose, relative_path
 from interp.runs.tolerance import Tolerance
 
 _RESERVED = {
@@ -42,13 +42,8 @@ _RESERVED = {
 def default_folder(root: Path, experiment: str, model_name: str, config: object, now: datetime) -> Path:
     """`root/experiment/YYYYmmdd-HHMMSS-<model>-<8 hex of the config's hash>`, with -2, -3 ... if that exists."""
     config_hash = hashlib.sha256(canonical(config_entry(config)).encode("ascii")).hexdigest()[:8]
-    parent = root / _slug(experiment)
-    name = f"{now:%Y%m%d-%H%M%S}-{_slug(model_name)}-{config_hash}"
-    folder, number = parent / name, 1
-    while os.path.lexists(folder) or any(parent.glob(f".{folder.name}.*.partial")):
-        number += 1
-        folder = parent / f"{name}-{number}"
-    return folder
+    folder = root / _slug(experiment) / f"{now:%Y%m%d-%H%M%S}-{_slug(model_name)}-{config_hash}"
+    return next(path for path in numbered(folder) if not os.path.lexists(path))
 
 
 def _slug(name: str) -> str:
@@ -58,12 +53,9 @@ def _slug(name: str) -> str:
 class Run:
     """A run being made: `with Run.create(folder, ...) as run:` and write into it; the folder appears at the end."""
 
-    def __init__(self, folder: Path, entry: Mapping[str, Any]) -> None:
-        self.folder = folder
+    def __init__(self, place: Place, entry: Mapping[str, Any]) -> None:
+        self._place = place
         self._entry = entry
-        self._final = Path(os.path.realpath(folder))
-        self._temporary: Path | None = None
-        self._made: list[Path] = []
         self._files: dict[str, FileEntry] = {}
         self._arrays: dict[str, NDArray[Any]] = {}
         self._hashes: dict[str, ArrayEntry] = {}
@@ -71,13 +63,13 @@ class Run:
         self._tolerances: dict[str, Tolerance] = {}
         self._figures: dict[str, FigureEntry] = {}
         self._about = About()
-        self._known = False
+        self._identity: str | None = None
         self._started = 0.0
 
     @classmethod
     def create(
         cls,
-        folder: Path,
+        folder: Path | Place,
         *,
         experiment: str,
         program: Program,
@@ -91,11 +83,13 @@ class Run:
     ) -> Run:
         """Check that `folder` can be made, and note all that is known before the work starts.
 
+        A `Place` that was entered before is kept for this run from then on; a path only once the run is entered.
         `config` is a frozen dataclass; `command` the command line that makes the run, absolute paths cut to their names; `parent`
         the identity of the run it was derived from.
         InterpError at once if `folder` exists and is not empty, or if it could not be written.
         """
-        refuse(folder)
+        place = folder if isinstance(folder, Place) else Place(folder)
+        place.check()
         if model is not None:
             model = ModelEntry(portable(model.reference), portable(model.weights), model.weights_sha256, model.parameters)
         entry: dict[str, Any] = {
@@ -112,9 +106,14 @@ class Run:
             "parent": parent,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        run = cls(folder, entry)
+        run = cls(place, entry)
         run.manifest()
         return run
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is going to be; of a place that takes the next free name this is certain only at the end."""
+        return self._place.folder
 
     def manifest(self) -> Manifest:
         """The manifest as it would be now: what a page about the run is made from, before the run is closed."""
@@ -132,8 +131,9 @@ class Run:
     @property
     def identity(self) -> str:
         """What names the run in its figures. It depends on every array: none can be added once it was asked for."""
-        self._known = True
-        return self.manifest().identity
+        if self._identity is None:
+            self._identity = self.manifest().identity
+        return self._identity
 
     def write(self, path: str, data: bytes) -> None:
         """Write `data` to the file `path`, relative to the run, with `/` between folders; each path once."""
@@ -153,7 +153,7 @@ class Run:
         """Keep a copy of each array for `arrays.safetensors`, which is written at the end; each name once."""
         self._refuse_once_known("arrays")
         for name, array in arrays.items():
-            if not name or name == "__metadata__" or name in self._arrays:
+            if not name or name == "__metadata__" or name in self._arrays or portable(name) != name:
                 problem = "is already there" if name in self._arrays else "is not a name an array can have"
                 raise InterpError(f"`arrays`: {name!r} {problem}; give each array of the run its own name")
             kept = storable(name, array)
@@ -169,14 +169,15 @@ class Run:
         """Note the figure whose files are `figures/STEM.*`; each stem once."""
         if stem in self._figures:
             raise InterpError(f"the figure `{stem}` is already there; give each figure of the run its own stem")
-        self._figures[stem] = FigureEntry(entry.spec, portable(entry.alt), portable(entry.caption))
+        relative_path(f"figures/{stem}", "`figure`")
+        self._figures[stem] = FigureEntry(entry.spec, prose(entry.alt), prose(entry.caption))
 
     def about(self, about: About) -> None:
         """Say what the run is about."""
-        self._about = About(portable(about.title), portable(about.question), portable(about.lead))
+        self._about = About(prose(about.title), prose(about.question), prose(about.lead))
 
     def _refuse_once_known(self, what: str) -> None:
-        if self._known:
+        if self._identity is not None:
             raise InterpError(f"`{what}` after the run's identity was asked for, which depends on them: give them first")
 
     def metrics(self, metrics: Mapping[str, object]) -> None:
@@ -190,55 +191,44 @@ class Run:
         if self._started:
             raise InterpError(f"the run `{self.folder}` was already entered; create another one")
         self._started = time.monotonic()
-        try:
-            self._make_parents()
-            hidden = self._final.parent / f".{self._final.name}.{secrets.token_hex(4)}.partial"
-            self._temporary = hidden
-            hidden.mkdir()
-        except OSError as error:
-            self._undo()
-            raise BadFile(f"`{self.folder}` cannot be made: {error.strerror}; choose another folder (`--out`)") from None
-        except BaseException:
-            self._undo()
-            raise
+        if not self._place.is_open:
+            self._place.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is not None:
-            self._undo()
-            return
         try:
-            self._finish()
+            if kind is None:
+                self._finish()
         except OSError as problem:
-            self._undo()
             reason = problem.strerror or str(problem)
             raise BadFile(f"`{self.folder}` was not written: {reason}; nothing was left behind") from problem
-        except BaseException:
-            self._undo()
-            raise
+        finally:
+            self._place.close()
 
     def _finish(self) -> None:
         if self._arrays:
-            self._write(ARRAYS, save(dict(sorted(self._arrays.items()))))
+            self._save_arrays()
         if self._metrics:
             self._write(METRICS, canonical(self._metrics).encode("ascii"))
         self._write(CONFIG, to_yaml(self._entry["experiment"], self._entry["config"]))
-        manifest = self.manifest()
-        for path in self._files:
-            _sync(self._open() / path)
-        (self._open() / MANIFEST).write_bytes(manifest.to_json().encode("ascii"))
-        _sync(self._open() / MANIFEST)
-        for folder, _, _ in os.walk(self._open(), topdown=False):
-            _sync(Path(folder))
-        refuse(self.folder)
-        os.rename(self._open(), self._final)  # fails on a folder that is not empty: nothing is overwritten
-        self._temporary = None
-        _sync(self._final.parent)
+        inside = self._place.inside
+        (inside / MANIFEST).write_bytes(self.manifest().to_json().encode("ascii"))
+        # One disk waits for many files in the time of one.
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(sync, [inside / path for path in (*self._files, MANIFEST)]))
+        for folder, _, _ in os.walk(inside, topdown=False):
+            sync(Path(folder))
+        self._place.publish()
+
+    def _save_arrays(self) -> None:
+        path = self._place.inside / ARRAYS
+        save_arrays(self._arrays, path)
+        self._arrays.clear()
+        self._files[ARRAYS] = FileEntry(*file_hash(path))
 
     def _write(self, path: str, data: bytes) -> None:
-        target = self._open() / path
-        taken = {known.casefold() for known in self._files}
-        if path.casefold() in taken:
+        target = self._place.inside / path
+        if path.casefold() in {known.casefold() for known in self._files}:
             raise InterpError(f"`{path}` was already written in this run; give each file its own name")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -247,71 +237,3 @@ class Run:
         except OSError as error:
             raise BadFile(f"`{path}` cannot be written into the run `{self.folder}`: {error.strerror}") from error
         self._files[path] = FileEntry(hashlib.sha256(data).hexdigest(), len(data))
-
-    def _open(self) -> Path:
-        if self._temporary is None:
-            raise InterpError(f"the run `{self.folder}` is not open; write inside `with Run.create(...) as run:`")
-        return self._temporary
-
-    def _make_parents(self) -> None:
-        missing = [parent for parent in self._final.parents if not parent.exists()]
-        for parent in reversed(missing):
-            parent.mkdir(exist_ok=True)
-            self._made.append(parent)
-
-    def _undo(self) -> None:
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-            self._temporary = None
-        for parent in reversed(self._made):
-            try:
-                parent.rmdir()
-            except OSError:
-                break
-        self._made = []
-
-
-def storable(name: str, array: object) -> NDArray[Any]:
-    """A copy of `array` as it is stored: in C order, little-endian. InterpError if it is not a storable array."""
-    if not isinstance(array, np.ndarray):
-        kind = type(array).__name__
-        raise InterpError(f"`arrays`: {name!r} is a {kind}, not a numpy array; of a tensor, pass `.cpu().numpy()`")
-    array_hash(array[:0] if array.ndim else array)  # refuses a dtype before anything is copied
-    return np.array(array, dtype=array.dtype.newbyteorder("<"), order="C")
-
-
-def refuse(folder: Path) -> None:
-    """Raise a BadFile if a run cannot be made at `folder`: it holds something, or nothing can be made there."""
-    remedy = "choose another folder (`--out`)"
-    if folder.is_dir():
-        try:
-            names = sorted(os.listdir(folder))
-        except OSError as error:
-            raise BadFile(f"`{folder}` cannot be read: {error.strerror}; {remedy}") from None
-        if names:
-            raise BadFile(f"`{folder}` already holds {_contents(folder, names)}; nothing is overwritten: {remedy}")
-    elif os.path.lexists(folder) and not folder.is_symlink():
-        raise BadFile(f"`{folder}` is a file, not a folder; {remedy}")
-    final = Path(os.path.realpath(folder))
-    base = next((parent for parent in final.parents if os.path.lexists(parent)), final)
-    if not base.is_dir():
-        raise BadFile(f"`{folder}` cannot be made: `{base}` is a file, not a folder; {remedy}")
-    if not os.access(base, os.W_OK | os.X_OK):
-        raise BadFile(f"`{folder}` cannot be made: no permission to write in `{base}`; {remedy}")
-
-
-def _contents(folder: Path, names: list[str]) -> str:
-    try:
-        manifest = Manifest.read(folder)
-    except InterpError:
-        shown = ", ".join(f"`{name}`" for name in names[:3]) + (", ..." if len(names) > 3 else "")
-        return f"{len(names)} {'entry' if len(names) == 1 else 'entries'} ({shown})"
-    return f"a run of `{manifest.experiment}` made at {manifest.created}"
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,9 +7,13 @@ declares it, by patterns over names, and the manifest records it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import Enum
 from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
 
 
 class Tolerance(Enum):
@@ -22,10 +26,22 @@ class Tolerance(Enum):
     DERIVED = "derived"
     """Numbers that hang on ranks or thresholds of computed ones (areas under curves, intervals, p-values): within 2 %."""
     OPTIMIZED = "optimized"
-    """Images of gradient ascent: their pixels part ways after some steps, so their scores are compared, within 3 %."""
+    """Images of gradient ascent: their pixels part ways after some steps, so their scores are compared, each within 10 %, and the mean
+    difference of many within 3 %."""
+    TOLD = "told"
+    """Measured on the very pixels of such an image, or chosen by them: told, not judged; only its kind must be the same."""
 
 
 DEFAULT = Tolerance.COMPUTED
+# Of optimized images the mean difference of scores, with its sign, as a share; of n images 10 % / sqrt(n) where that is more.
+MEAN_SCORE = 0.03
+_LIMITS = {Tolerance.EXACT: 0.0, Tolerance.COMPUTED: 1e-4, Tolerance.DERIVED: 0.02, Tolerance.OPTIMIZED: 0.1, Tolerance.TOLD: math.inf}
+
+
+def limit_of(tolerance: Tolerance, dtype: np.dtype[Any] | None = None) -> float:
+    """The largest difference allowed, as a share of the largest magnitude; of a coarse ``dtype`` one step of its rounding."""
+    rounding = float(np.finfo(dtype).eps) if dtype is not None and dtype.kind in "fc" else 0.0
+    return max(_LIMITS[tolerance], rounding) if tolerance is not Tolerance.EXACT else 0.0
 
 
 def tolerance_of(name: str, declared: Mapping[str, Tolerance]) -> Tolerance:

@@ -1,7 +1,9 @@
 """Is a run still what its manifest says? Every file and every array is hashed again.
 
 A check is a function of folder and manifest that yields problems, so that a floor above can add its own
-(rendering the figures again, which needs matplotlib) without this module knowing of it.
+(rendering the figures again, which needs matplotlib) without this module knowing of it. One fault is named once, by the
+smallest thing that it is in: where single arrays are other than written, their file is not complained of beside them.
+A manifest that was itself changed is explained by `interp.runs.changed`.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from interp.errors import BadFile, InterpError
+from interp.runs.differing import differing, short, written_config
 from interp.runs.entries import ArrayEntry, file_hash
-from interp.runs.manifest import ARRAYS, MANIFEST, Manifest
+from interp.runs.manifest import ARRAYS, CONFIG, MANIFEST, Manifest
 
 
 class Kind(Enum):
@@ -26,18 +29,20 @@ class Kind(Enum):
     CHANGED = "changed"
     EXTRA = "extra"
     ARRAY = "array"
+    MANIFEST = "manifest"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One difference between a run and its manifest: a relative path or an array's name, and what was found."""
+    """One difference between a run and its manifest: what was found, of a path, an array or, such as `config.steps`, an entry."""
 
     kind: Kind
     name: str
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.kind.value}: {self.name}: {self.detail}"
+        name = f"`{self.name}` " if self.kind is Kind.MANIFEST else f"{self.name}: "
+        return f"{self.kind.value}: {name}{self.detail}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ Check = Callable[[Path, Manifest], Iterable[Problem]]
 
 def check_files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
     """Every listed file is there with its size and hash, and nothing else is. Links are not followed."""
-    found = set(_walk(folder))
+    found = set(walk(folder))
     for name, entry in sorted(manifest.files.items()):
         path = folder / name
         if name not in found:
@@ -94,7 +99,7 @@ def check_files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
         if size != entry.bytes:
             yield Problem(Kind.CHANGED, name, f"{size} bytes, {entry.bytes} were written")
         elif digest != entry.sha256:
-            yield Problem(Kind.CHANGED, name, f"SHA-256 {digest[:12]}..., {entry.sha256[:12]}... was written")
+            yield Problem(Kind.CHANGED, name, f"SHA-256 {short(digest)}, {short(entry.sha256)} was written")
     for name in sorted(found - manifest.files.keys() - {MANIFEST}):
         yield Problem(Kind.EXTRA, name, "in the folder, not listed in the manifest")
 
@@ -128,7 +133,17 @@ def _difference(found: ArrayEntry, entry: ArrayEntry) -> str:
     return f"other values of the same {entry.dtype} {list(entry.shape)}"
 
 
-CHECKS: tuple[Check, ...] = (check_files, check_arrays)
+def check_config(folder: Path, manifest: Manifest) -> Iterator[Problem]:
+    """The options in `config.yaml`, which `--config` reads, are those of the manifest; also where its digests were forged."""
+    entry = manifest.files.get(CONFIG)
+    written = written_config(folder)
+    if entry is None or written is None or file_hash(folder / CONFIG)[0] != entry.sha256:
+        return  # missing or changed: a matter of `check_files`
+    for name, now, then in differing(manifest.config, written, "config"):
+        yield Problem(Kind.MANIFEST, name, f"is {now}; {then} stands in {CONFIG}")
+
+
+CHECKS: tuple[Check, ...] = (check_files, check_arrays, check_config)
 
 
 def verify(folder: Path, checks: Sequence[Check] = CHECKS) -> Report:
@@ -138,7 +153,19 @@ def verify(folder: Path, checks: Sequence[Check] = CHECKS) -> Report:
     other difference is in the report.
     """
     manifest = Manifest.read(folder)
-    return Report(folder, manifest, tuple(problem for check in checks for problem in check(folder, manifest)))
+    return Report(folder, manifest, named_once(problem for check in checks for problem in check(folder, manifest)))
+
+
+def named_once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """`problems`, of those that come of one fault the one that says most: the array, else its file."""
+    found = list(problems)
+    file = next((problem.kind for problem in found if problem.name == ARRAYS and problem.kind is not Kind.ARRAY), None)
+    arrays = [problem for problem in found if problem.kind is Kind.ARRAY and problem.name != ARRAYS]
+    if file is Kind.CHANGED and arrays:
+        return tuple(problem for problem in found if problem.kind is Kind.ARRAY or problem.name != ARRAYS)
+    if file is not None:
+        return tuple(problem for problem in found if problem.kind is not Kind.ARRAY)
+    return tuple(found)
 
 
 def find(folder: Path) -> tuple[Path, ...]:
@@ -154,7 +181,7 @@ def find(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(runs))
 
 
-def _walk(folder: Path) -> Iterator[str]:
+def walk(folder: Path) -> Iterator[str]:
     """Every file below `folder`, links to folders included, as relative paths with `/`."""
     for base, folders, files in os.walk(folder):
         links = [name for name in folders if (Path(base) / name).is_symlink()]

@@ -1,26 +1,15 @@
-"""A page as data, and the one function that makes HTML of it.
-
-The page loads nothing but the pictures beside it: its style is inside, it has no script, and a
-Content-Security-Policy forbids both scripts and remote loads. All text is escaped; a class name, a file
-name or a caption from anywhere stays text.
-"""
+"""A page as data, and the one function that makes HTML of it. A class name, a file name or a caption from anywhere stays text."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from urllib.parse import quote
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from interp.errors import InterpError
 from interp.runs.manifest import ARRAYS, MANIFEST, METRICS, Manifest
 from interp.site.link import Link, beside
 from interp.site.table import Table
+from interp.site.templating import fill
 
 WIDE = 704
 """Pictures at least this wide (CSS pixels) keep it on small screens and scroll in their box."""
@@ -106,9 +95,12 @@ class Page:
         return _paragraphs(self.lead)
 
 
-def render(page: Page) -> str:
-    """The page as one HTML document, to be written as UTF-8 `index.html` in the folder its paths refer to."""
-    return _template().render(page=page, style=Markup(_style()), policy=_policy())
+def render(page: Page, home: str = "", generator: str = "") -> str:
+    """The page as one HTML document, to be written as UTF-8 `index.html` in the folder its paths refer to.
+
+    ``home`` is the relative address of the gallery that the page is part of, ``generator`` what wrote it, "" where not to say.
+    """
+    return fill("page.html", ("page.css",), page=page, home=home, generator=generator)
 
 
 def manifest_facts(manifest: Manifest) -> tuple[Fact, ...]:
@@ -129,7 +121,8 @@ def manifest_facts(manifest: Manifest) -> tuple[Fact, ...]:
     machine = manifest.machine
     device = f"{machine.device}, {machine.accelerator}" if machine.accelerator else machine.device
     threads = f"{machine.threads} thread{'s' if machine.threads > 1 else ''}"
-    facts.append(Fact("Machine", f"{device}, {threads}, {machine.precision}, {machine.processor} {machine.capability}, {machine.system}"))
+    processor = f"{machine.processor} {machine.capability}".strip()
+    facts.append(Fact("Machine", f"{device}, {threads}, {machine.precision}, {processor}, {machine.system}"))
     if manifest.commit is not None:
         changed = ", with uncommitted changes" if manifest.commit.dirty else ""
         facts.append(Fact("Commit", manifest.commit.hash + changed))
@@ -147,28 +140,3 @@ def run_links(*, arrays: bool = True, metrics: bool = True) -> tuple[Link, ...]:
 
 def _paragraphs(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split("\n\n") if part.strip())
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("interp.site"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("page.html")
-
-
-@cache
-def _style() -> str:
-    return files("interp.site").joinpath("static", "page.css").read_text(encoding="utf-8")
-
-
-@cache
-def _policy() -> str:
-    # `file:` is for a page opened from disk, where browsers differ on what 'self' means.
-    digest = base64.b64encode(hashlib.sha256(_style().encode("utf-8")).digest()).decode("ascii")
-    return f"default-src 'none'; img-src 'self' file:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

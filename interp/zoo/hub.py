@@ -20,6 +20,7 @@ from torchvision import models
 from interp.core import rng
 from interp.errors import BadFile, InterpError, Unsupported
 from interp.images import Preprocess
+from interp.runs.entries import InputEntry
 from interp.zoo import weights as files
 from interp.zoo.reference import Timm, Torchvision, timm_package
 
@@ -41,12 +42,16 @@ class Random:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A network and what its makers say about it. ``classes`` may be of another number than its outputs."""
+    """A network and what its makers say about it. ``classes`` may be of another number than its outputs.
+
+    ``code`` are the user's files that it was built by.
+    """
 
     module: nn.Module
     preprocess: Preprocess
     classes: tuple[str, ...]
     weights: str
+    code: tuple[InputEntry, ...] = ()
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from interp.core import trace
 from interp.core.model import Model, ModelSpec
 from interp.errors import InterpError, Unsupported
 from interp.images import Preprocess
+from interp.runs.entries import InputEntry, Role
+from interp.runs.plain import portable
 from interp.zoo import embedded, own
 from interp.zoo import weights as files
 from interp.zoo.device import device as device_of
@@ -50,12 +52,13 @@ def load(
         source = Source(reference, Preprocess(), (), "as given")
     else:
         which = Reference.parse(reference) if isinstance(reference, str) else reference
-        name = str(which)
+        name = portable(str(which))
         source = _source(which, Random(seed) if random_weights else None if weights is None else Path(weights))
         source.module.eval().requires_grad_(False)
     if place is not None:
         source.module.to(place)
-    spec = ModelSpec(name, source.weights, files.state_sha256(source.module))
+    read = () if weights is None else (InputEntry.of(Path(weights), Role.WEIGHTS),)
+    spec = ModelSpec(name, portable(source.weights), files.state_sha256(source.module), files=(*source.code, *read))
     try:
         model = trace.model(source.module, spec, preprocess or source.preprocess)
     except Unsupported as error:
@@ -75,18 +78,24 @@ def _source(reference: Reference, weights: Path | Random | None) -> Source:
         return from_torchvision(reference, weights)
     if isinstance(reference, Timm):
         return from_timm(reference, weights)
-    with seeded(weights.seed if isinstance(weights, Random) else 0, reference):
+    with seeded(weights.seed if isinstance(weights, Random) else 0, *_lasting(reference)):
         if isinstance(reference, Embedded):
             names = tuple(c.name for c in embedded.classes())
             module = embedded.network(trained=weights is None)
             source = Source(module, embedded.PREPROCESS, names, str(weights or f"version {embedded.VERSION}"))
         elif isinstance(reference, Own):
-            source = Source(*own.build(reference), str(weights or "as made by the factory"))
+            made, preprocess, names, code = own.build(reference)
+            source = Source(made, preprocess, names, str(weights or "as made by the factory"), code)
         else:
             raise InterpError(f"'{reference!r}' is no reference to a model")
     if isinstance(weights, Path):
         files.apply(source.module, files.read(weights), weights)
     return source
+
+
+def _lasting(reference: Reference) -> tuple[object, ...]:
+    """Names for what is drawn that stay when the user's file is moved, or named by another path."""
+    return (reference.path.name, reference.factory) if isinstance(reference, Own) else (reference,)
 
 
 def _named(model: Model, classes: tuple[str, ...]) -> Model:

@@ -6,9 +6,10 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
@@ -16,13 +17,15 @@ from torch import nn
 
 from interp.errors import BadFile, InterpError, UnknownName, Unsupported, nearest
 from interp.images import Preprocess
+from interp.runs.entries import InputEntry, Role
+from interp.runs.inputs import beside
 from interp.zoo.reference import Own
 
 _NAME = "_interp_own_network"
 
 
-def build(own: Own) -> tuple[nn.Module, Preprocess, tuple[str, ...]]:
-    """Call the factory and return its network, preprocessing and class names.
+def build(own: Own) -> tuple[nn.Module, Preprocess, tuple[str, ...], tuple[InputEntry, ...]]:
+    """Call the factory and return its network, preprocessing, class names, and the files of code that were read for it.
 
     The network, or else the file, may say how its images are prepared and what its classes are called::
 
@@ -30,13 +33,14 @@ def build(own: Own) -> tuple[nn.Module, Preprocess, tuple[str, ...]]:
         preprocess = {"size": (32, 32), "resize": 32, "mean": (0.5,), "std": (0.25,)}  # fields of interp.images.Preprocess
 
     Without them it is shown 224 px crops with ImageNet's mean and standard deviation, and classes are numbers.
+    The files are the given one and those below its folder that it imported until the network stood.
     Raises BadFile, UnknownName or InterpError in one line, with the line of the user's file where there is one.
     """
     path = own.path
     if not path.is_file():
         near = nearest(path.name, [p.name for p in path.parent.glob("*.py")]) if path.parent.is_dir() else ""
         raise BadFile(f"no file '{path}' to take '{own.factory}' from{': ' + near if near else ''}")
-    with _imports_from(path.resolve().parent):
+    with _imports_from(path) as neighbours:
         file = _execute(path)
         if not hasattr(file, own.factory):
             callables = [n for n, v in vars(file).items() if callable(v) and getattr(v, "__module__", None) == _NAME]
@@ -44,8 +48,9 @@ def build(own: Own) -> tuple[nn.Module, Preprocess, tuple[str, ...]]:
             hint = nearest(own.factory, callables) or listed
             raise UnknownName(f"no '{own.factory}' in '{path}': {hint}")
         module = _call(getattr(file, own.factory), own)
+        code = _code(path, neighbours())
     preprocess = _preprocess(module, file, path)
-    return module, preprocess, _classes(module, file, path)
+    return module, preprocess, _classes(module, file, path), code
 
 
 def _execute(path: Path) -> ModuleType:
@@ -97,24 +102,47 @@ def located(error: BaseException, path: Path) -> str:
     return f"{where}: {type(error).__name__}: {reason}"
 
 
+def _code(path: Path, neighbours: Mapping[PurePath, Path]) -> tuple[InputEntry, ...]:
+    entries = [replace(InputEntry.of(file, Role.CODE), path=beside(path, below)) for below, file in sorted(neighbours.items())]
+    return (InputEntry.of(path, Role.CODE), *entries)
+
+
 @contextmanager
-def _imports_from(folder: Path) -> Iterator[None]:
-    """The user's file may import its neighbours; afterwards the path and the loaded modules are as before."""
-    before, path = dict(sys.modules), list(sys.path)
-    sys.path.insert(0, str(folder))
+def _imports_from(path: Path) -> Iterator[Callable[[], Mapping[PurePath, Path]]]:
+    """The user's file may import its neighbours; afterwards the path and the loaded modules are as before.
+
+    What is given tells which neighbours were imported so far, by where they lie below the file's folder. A link to a file has two
+    folders, its own and that of what it links to: neighbours are looked for in both.
+    """
+    before, searched = dict(sys.modules), list(sys.path)
+    folders = list(dict.fromkeys((path.absolute().parent, path.resolve().parent)))
+    sys.path[:0] = map(str, folders)
+
+    def imported() -> dict[str, tuple[PurePath, Path]]:
+        new = {name: _origin(module) for name, module in list(sys.modules.items()) if name not in before and name != _NAME}
+        places = {name: (_below(origin, folders), origin) for name, origin in new.items() if origin is not None}
+        return {name: (below, origin) for name, (below, origin) in places.items() if below is not None}
+
     try:
-        yield
+        yield lambda: {below: file for below, file in imported().values() if file.is_file()}
     finally:
-        sys.path[:] = path
-        for name in [n for n in sys.modules if n not in before]:
-            origin = getattr(sys.modules[name], "__file__", None)
-            # Site packages below the folder (a .venv in the project) stay: they are nobody's neighbours.
-            if name == _NAME or (origin and _below(Path(origin), folder)):
-                del sys.modules[name]
+        sys.path[:] = searched
+        for name in [*imported(), _NAME]:
+            sys.modules.pop(name, None)
 
 
-def _below(file: Path, folder: Path) -> bool:
-    return file.resolve().is_relative_to(folder) and "site-packages" not in file.parts
+def _origin(module: ModuleType) -> Path | None:
+    """The file of a module; of a package without one its folder."""
+    file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
+    return Path(file) if file else None
+
+
+def _below(file: Path, folders: Sequence[Path]) -> PurePath | None:
+    """How a file lies below the first of ``folders`` that it lies in; None for site packages in there, which are nobody's neighbours."""
+    if "site-packages" in file.parts:
+        return None
+    tried = ((each, folder) for folder in folders for each in (file, file.resolve()))
+    return next((each.relative_to(folder) for each, folder in tried if each.is_relative_to(folder)), None)
 
 
 def _preprocess(module: nn.Module, file: ModuleType, path: Path) -> Preprocess:

@@ -60,7 +60,7 @@ def pictures(here):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Figures are not what these tests look at, and take longest."""
-    monkeypatch.setattr("interp.report.product.figures.render", lambda *_: Rendered(b"png", b"pdf", 8, 8))
+    monkeypatch.setattr("interp.report.product.figures.render", lambda *_: Rendered({"png": b"png", "pdf": b"pdf"}, 8, 8))
 
 
 def files(folder: Path) -> set[str]:

@@ -111,16 +111,16 @@ def test_signed_tiles_get_gutters_that_zero_is_not():
 
 
 def test_bytes_repeat(tmp_path):
-    first, again = (save(sample(), tmp_path / name, "figure", ("png", "pdf", "svg")) for name in ("one", "two"))
-    assert [path.name for path in first] == ["figure.png", "figure.pdf", "figure.svg"]
+    first, again = (save(sample(), tmp_path / name, "figure", ("png", "pdf", "svg", "webp")) for name in ("one", "two"))
+    assert [path.name for path in first] == ["figure.png", "figure.pdf", "figure.svg", "figure.webp"]
     for one, two in zip(first, again, strict=True):
         assert one.read_bytes() == two.read_bytes()
 
 
 def test_rendered_at_once_is_as_drawn_alone():
-    drawn = render(sample(), 120)
-    assert (drawn.png, drawn.pdf) == (png(sample(), 120), pdf(sample()))
-    assert (drawn.height, drawn.width) == pixels(drawn.png).shape[:2]
+    drawn = render(sample(), dpi=120)
+    assert drawn.files == {"png": png(sample(), 120), "pdf": pdf(sample())}
+    assert (drawn.height, drawn.width) == pixels(drawn.files["png"]).shape[:2]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_neither_pyplot_nor_torch_comes_in():
 
 
 def test_an_unknown_format_writes_nothing(tmp_path):
-    with pytest.raises(InterpError, match=r"png, pdf, svg, not 'jpg'; did you mean 'png'"):
+    with pytest.raises(InterpError, match=r"png, pdf, svg, webp, not 'jpg'; did you mean 'png'"):
         save(sample(), tmp_path / "new", "figure", ("png", "jpg"))
     assert not (tmp_path / "new").exists()
 

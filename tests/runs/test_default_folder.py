@@ -24,7 +24,7 @@ def test_the_default_folder_says_when_which_and_how(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     second = default_folder(tmp_path, "tour", "timm/vit base", Options(), now)
     assert second == folder.with_name(f"{folder.name}-2")
-    second.with_name(f".{second.name}.0000.partial").mkdir()  # another process is at work on it
+    second.symlink_to("nowhere")
     assert default_folder(tmp_path, "tour", "timm/vit base", Options(), now).name == f"{folder.name}-3"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,26 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interp.errors import InterpError
-from interp.runs.manifest import (
-    ArrayEntry,
-    CommitEntry,
-    FileEntry,
-    InputEntry,
-    Manifest,
-    ModelEntry,
-    array_hash,
-    file_hash,
-)
-from interp.runs.origin import source_commit, versions
-from interp.runs.plain import portable
+from interp.runs.entries import About, ArrayEntry, CommitEntry, FigureEntry, FileEntry, InputEntry, ModelEntry, Program, Role
+from interp.runs.machine import Machine
+from interp.runs.manifest import ChangedManifest, Manifest
+from interp.runs.plain import portable, prose
+from interp.runs.tolerance import Tolerance
 
 TEXT = st.text(max_size=12).map(portable)
+SAID = st.text(max_size=12).map(prose)
 HASH = st.binary(max_size=3).map(lambda data: hashlib.sha256(data).hexdigest())
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
@@ -49,50 +41,67 @@ FIELDS = st.fixed_dictionaries(
         "config": st.dictionaries(TEXT, JSON, max_size=3),
         "seed": st.integers(),
         "versions": st.dictionaries(TEXT, TEXT, max_size=3),
-        "device": TEXT,
-        "threads": st.integers(min_value=1, max_value=512),
-        "platform": TEXT,
+        "parent": st.none() | HASH,
         "created": st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat),
         "seconds": st.floats(min_value=0, allow_infinity=False),
     }
 )
 MODELS = st.none() | st.tuples(TEXT, TEXT, HASH, WHOLE)
-INPUTS = st.lists(st.tuples(NAME, HASH, WHOLE), max_size=3)
+PATHS = st.lists(NAME, min_size=1, max_size=2).map("/".join)
+INPUTS = st.lists(st.tuples(NAME, HASH, WHOLE, st.just("") | PATHS, st.sampled_from(Role)), max_size=3)
+MACHINES = st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT, st.integers(1, 512), TEXT, st.lists(TEXT, max_size=2).map(tuple))
+PROGRAMS = st.tuples(st.just("script"), NAME, HASH) | st.just(("command", "tour", ""))
+SAYINGS = st.tuples(
+    st.tuples(SAID, SAID, SAID),
+    st.dictionaries(NAME, st.tuples(HASH, SAID, SAID), max_size=2),
+    st.dictionaries(TEXT, st.sampled_from(Tolerance)),
+)
 COMMITS = st.none() | st.booleans()
 ARRAYS = st.dictionaries(TEXT, st.tuples(HASH, TEXT, st.lists(WHOLE, max_size=3)), max_size=2)
-FILES = st.dictionaries(st.lists(NAME, min_size=1, max_size=2).map("/".join), st.tuples(HASH, WHOLE), max_size=3)
+FILES = st.dictionaries(PATHS, st.tuples(HASH, WHOLE), max_size=3)
 
 SOUND = Manifest(
     experiment="tour",
+    program=Program("command", "tour"),
     command=("interp", "tour"),
     config={"steps": 3},
     seed=0,
     model=ModelEntry("resnet18", "torchvision", "a" * 64, 1),
-    inputs=(InputEntry("cat.png", "b" * 64, 5),),
+    inputs=(InputEntry("cat.png", "b" * 64, 5, "photos/cat.png", Role.MASK),),
     versions={"python": "3.11"},
-    device="cpu",
-    threads=2,
-    platform="Linux",
+    machine=Machine("Linux x86_64", "a processor", "AVX2", "cuda:0", "an accelerator", 2, "float32", ("sums in any order",)),
     commit=CommitEntry("c" * 40, dirty=False),
+    parent="f" * 64,
     created="2026-11-21T00:00:00+00:00",
     seconds=1.5,
+    tolerances={"maps": Tolerance.EXACT},
     arrays={"maps": ArrayEntry("d" * 64, "float32", (2, 3))},
+    figures={"grid": FigureEntry("9" * 64, "a grid", "what it means")},
     files={"figures/grid.png": FileEntry("e" * 64, 9)},
+    about=About("A tour", "What is there?", "This is."),
 )
 
 
-@given(FIELDS, MODELS, INPUTS, COMMITS, ARRAYS, FILES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(FIELDS, MODELS, INPUTS, COMMITS, ARRAYS, FILES, MACHINES, PROGRAMS, SAYINGS)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_reading_is_the_inverse_of_writing(
     fields: dict[str, Any],
     model: tuple[str, str, str, int] | None,
-    inputs: list[tuple[str, str, int]],
+    inputs: list[tuple[str, str, int, str, Role]],
     dirty: bool | None,
     arrays: dict[str, tuple[str, str, list[int]]],
     files: dict[str, tuple[str, int]],
+    machine: tuple[Any, ...],
+    program: tuple[str, str, str],
+    sayings: tuple[tuple[str, ...], dict[str, tuple[str, ...]], dict[str, Tolerance]],
 ) -> None:
     manifest = Manifest(
         **fields,
+        machine=Machine(*machine),
+        program=Program(*program),
+        about=About(*sayings[0]),
+        figures={stem: FigureEntry(*entry) for stem, entry in sayings[1].items()},
+        tolerances=sayings[2],
         model=None if model is None else ModelEntry(*model),
         inputs=tuple(InputEntry(*item) for item in inputs),
         commit=None if dirty is None else CommitEntry("0" * 40, dirty),
@@ -105,22 +114,28 @@ def test_reading_is_the_inverse_of_writing(
     assert again.to_json() == text
 
 
-def test_the_json_has_sorted_keys_and_its_own_digest() -> None:
+def test_the_json_has_sorted_keys_and_a_digest_of_every_part() -> None:
     value = json.loads(SOUND.to_json())
     assert list(value) == sorted(value)
-    digest = value.pop("digest")
-    rest = json.dumps(value, sort_keys=True, indent=2) + "\n"
-    assert digest == hashlib.sha256(rest.encode()).hexdigest()
+    digests, identity = value.pop("digests"), value.pop("identity")
+    assert identity == SOUND.identity
+    assert digests.keys() == value.keys() - {"created", "seconds"}
+    for key, digest in digests.items():
+        assert digest == hashlib.sha256((json.dumps(value[key], sort_keys=True, indent=2) + "\n").encode()).hexdigest()
 
 
 def test_windows_line_ends_are_the_same_manifest() -> None:
     assert Manifest.from_json(SOUND.to_json().replace("\n", "\r\n")) == SOUND
 
 
-def edited(change: Callable[[dict[str, object]], object]) -> str:
+def edited(change: Callable[[dict[str, Any]], object]) -> str:
     value = json.loads(SOUND.to_json())
     change(value)
     return json.dumps(value)
+
+
+def nested(depth: int) -> str:
+    return SOUND.to_json().replace('"steps": 3', '"steps": ' + "[" * depth + "]" * depth)
 
 
 @pytest.mark.parametrize(
@@ -133,15 +148,44 @@ def edited(change: Callable[[dict[str, object]], object]) -> str:
         ('{"seed": NaN}', "NaN is not a JSON number"),
         (edited(lambda m: m.pop("seed")), "`seed` is missing"),
         (edited(lambda m: m.update(more=1)), "`more` is not a known key"),
-        (edited(lambda m: m.update(format=2)), "`format` is 2; this interp reads format 1"),
+        (edited(lambda m: m.update(format=3)), "`format` is 3, of a newer interp; this one reads format 2: upgrade interp"),
+        (edited(lambda m: m.update(format=1)), "`format` is 1, of an older interp; this one reads format 2: make the run again"),
+        ('{"name": "interp", "version": 2}', "it is not a manifest of interp: it has no `format` and `experiment`"),
         (edited(lambda m: m.update(seed="1")), "`seed` is a string, not a whole number"),
         (edited(lambda m: m.update(seed=True)), "`seed` is true or false, not a whole number"),
-        (edited(lambda m: m.update(threads=0)), "`threads` is 0, less than 1"),
+        (edited(lambda m: m["machine"].update(threads=0)), "`machine.threads` is 0, less than 1"),
+        (edited(lambda m: m["machine"].update(unrepeatable="x")), "`machine.unrepeatable` is a string, not a list"),
+        (edited(lambda m: m["machine"].update(host="x")), "`machine.host` is not a known key"),
+        (edited(lambda m: m["program"].update(kind="shell")), "`program.kind` is 'shell'; it is 'command' or 'script'"),
+        (edited(lambda m: m["program"].update(name="--help")), "a command goes by its name, in lower case"),
+        (edited(lambda m: m["program"].update(kind="script")), "`program.sha256` is not a SHA-256"),
+        (
+            edited(lambda m: m.update(program={"kind": "script", "name": "a\\b.py", "sha256": "d" * 64})),
+            "`program`: the path .* is refused",
+        ),
+        (edited(lambda m: m.update(parent="x")), "`parent` is not a SHA-256"),
+        (edited(lambda m: m.update(parent=1)), "`parent` is a number, not a string"),
+        (edited(lambda m: m.update(tolerances={"maps": "loose"})), "`tolerances.maps` is 'loose', which this interp does not know"),
+        (edited(lambda m: m["inputs"][0].update(role="film")), "`inputs` has the role 'film', which this interp does not know"),
+        (edited(lambda m: m["inputs"][0].update(path="a//b")), "`inputs`: the path 'a//b' is refused"),
+        (
+            edited(lambda m: m["inputs"][0].update(path="../cat.png")),
+            r"`inputs\[0\].path` holds an absolute path, or one that leads upwards",
+        ),
+        (edited(lambda m: m["inputs"][0].update(name="a/b")), "`inputs` names 'a/b'; inputs go by their base name"),
+        (edited(lambda m: m["inputs"][0].update(name="..")), r"`inputs\[0\].name` holds an absolute path, or one that leads upwards"),
+        (edited(lambda m: m.update(figures={"..": m["figures"]["grid"]})), "`figures`: the path 'figures/..' is refused"),
+        (edited(lambda m: m["program"].update(name="../tour")), "`program.name` holds an absolute path, or one that leads upwards"),
+        (edited(lambda m: m["about"].update(lead="of /home/me/x")), "`about.lead` holds an absolute path"),
+        (edited(lambda m: m["figures"]["grid"].update(caption="of /home/me/x")), "`figures.grid.caption` holds an absolute path"),
+        (edited(lambda m: m.update(experiment="a/../../b")), "`experiment` holds an absolute path, or one that leads upwards"),
+        (nested(60), "nested too deeply"),
+        (SOUND.to_json().replace('"seed": 0', '"seed": ' + "9" * 5000), "the limit"),
         (edited(lambda m: m.update(seconds=-1.0)), "`seconds` is -1.0, less than 0"),
-        (edited(lambda m: m.update(device=None)), "`device` is null, not a string"),
+        (edited(lambda m: m["machine"].update(device=None)), "`machine.device` is null, not a string"),
         (edited(lambda m: m.update(command=[1])), r"`command\[0\]` is a number, not a string"),
         (edited(lambda m: m.update(config=[])), "`config` is a list, not an object"),
-        (edited(lambda m: m.update(inputs=[{"name": "x"}])), r"`inputs\[0\].sha256` is missing"),
+        (edited(lambda m: m.update(inputs=[{"name": "x"}])), r"`inputs\[0\].role` is missing"),
         (edited(lambda m: m.update(commit={"hash": "c" * 40, "dirty": 0})), "`commit.dirty` is a number, not true"),
         (edited(lambda m: m.update(commit={"hash": "HEAD", "dirty": True})), "`commit.hash` is not a git commit"),
         (edited(lambda m: m.update(created="2026-11-21T00:00:00+02:00")), "`created` is not an ISO time in UTC"),
@@ -151,12 +195,18 @@ def edited(change: Callable[[dict[str, object]], object]) -> str:
             r"`arrays.a.shape` is \[-1\], not a list of sizes",
         ),
         (edited(lambda m: m.update(files={"a": {"sha256": "D" * 64, "bytes": 1}})), "`files.a` is not a SHA-256"),
-        (edited(lambda m: m.update(files={"../a": {"sha256": "d" * 64, "bytes": 1}})), "leads out of the run's"),
+        (edited(lambda m: m.update(files={"../a": {"sha256": "d" * 64, "bytes": 1}})), "one that leads upwards, '../a'"),
+        (edited(lambda m: m.update(files={"a\\b": {"sha256": "d" * 64, "bytes": 1}})), "`files`: the path .* is refused: backslashes"),
         (edited(lambda m: m.update(files={"manifest.json": {"sha256": "d" * 64, "bytes": 1}})), "its own hash"),
-        (edited(lambda m: m.update(device="/dev/dri/card0")), "`device` holds an absolute path"),
+        (edited(lambda m: m["machine"].update(device="/dev/dri/card0")), "`machine.device` holds an absolute path"),
         (edited(lambda m: m.update(config={"a": {"b": ["/home/me"]}})), r"`config.a.b\[0\]` holds an absolute path"),
         (SOUND.to_json().replace("1.5", "1e400"), "1e400 is beyond the largest number"),
-        (edited(lambda m: m.update(seed=1)), "does not match its own `digest`: damaged, or edited by hand"),
+        (edited(lambda m: m.update(seed=1)), "`seed` does not match its digest: damaged, or edited by hand"),
+        (edited(lambda m: m.update(seed=1, parent=None)), "`parent`, `seed` do not match their digests: damaged, or edited by hand"),
+        (edited(lambda m: m["digests"].pop("seed")), "`seed` does not match its digest"),
+        (edited(lambda m: m["digests"].update(more="x")), "it is not as it was written"),
+        (edited(lambda m: m.update(identity="f" * 64)), "it is not as it was written"),
+        (SOUND.to_json() + " ", "it is not as it was written"),
     ],
 )
 def test_reading_is_strict_and_names_the_file(text: str, message: str) -> None:
@@ -173,82 +223,25 @@ def test_a_folder_without_a_manifest_is_no_finished_run(tmp_path: Path) -> None:
         Manifest.read(tmp_path)
 
 
+def test_a_changed_manifest_says_which_parts_and_what_they_are_now() -> None:
+    with pytest.raises(ChangedManifest) as caught:
+        Manifest.from_json(edited(lambda m: m.update(seed=1, config={"steps": 4})))
+    assert caught.value.parts == ("config", "seed")
+    assert caught.value.manifest == replace(SOUND, seed=1, config={"steps": 4})
+
+
+def test_as_deep_as_is_read_is_not_too_deep() -> None:
+    with pytest.raises(ChangedManifest, match="`config` does not match"):
+        Manifest.from_json(nested(48))
+
+
 def test_construction_refuses_what_reading_would() -> None:
     with pytest.raises(InterpError, match="inputs go by their base name"):
         replace(SOUND, inputs=(InputEntry("photos/cat.png", "b" * 64, 1),))
+    with pytest.raises(InterpError, match=r"`files\.\.\./x` holds an absolute path, or one that leads upwards"):
+        replace(SOUND, files={"../x": FileEntry("b" * 64, 1)})
     with pytest.raises(InterpError, match="`seconds` is inf, not a time"):
         replace(SOUND, seconds=float("inf"))
-
-
-def test_the_hash_is_of_dtype_shape_and_bytes() -> None:
-    array = np.arange(6, dtype=np.int32).reshape(2, 3)
-    expected = hashlib.sha256(b'["int32",[2,3]]\n' + array.tobytes()).hexdigest()
-    assert array_hash(array) == expected
-    assert array_hash(array.reshape(3, 2)) != expected
-    assert array_hash(array.view(np.uint32)) != expected
-    assert array_hash(array.view(np.float32)) != expected
-    changed = array.copy()
-    changed.view(np.uint8)[1, 4] ^= 1
-    assert array_hash(changed) != expected
-
-
-def test_the_hash_ignores_how_the_elements_lie_in_memory() -> None:
-    array = np.arange(6, dtype=np.int32).reshape(2, 3)
-    for same in (np.asfortranarray(array), array.astype(">i4"), np.repeat(array, 2, axis=1)[:, ::2]):
-        assert array_hash(same) == array_hash(array)
-
-
-def test_the_hash_tells_empty_shapes_and_signs_of_zero_apart() -> None:
-    shapes: list[tuple[int, ...]] = [(0,), (0, 3), (3, 0)]
-    assert len({array_hash(np.zeros(shape)) for shape in shapes}) == 3
-    assert array_hash(np.array(1.0)) != array_hash(np.array([1.0]))
-    assert array_hash(np.array(0.0)) != array_hash(np.array(-0.0))
-
-
-@pytest.mark.parametrize("array", [np.array(["a"]), np.array([None]), np.array([1j]), np.array(0, dtype="M8[s]")])
-def test_arrays_that_cannot_be_stored_are_refused(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> None:
-    with pytest.raises(InterpError, match=re.escape(f"arrays of dtype {array.dtype} are not stored; use")):
-        array_hash(array)
-
-
-def test_inputs_are_hashed_and_go_by_base_name(tmp_path: Path) -> None:
-    path = tmp_path / "cat.png"
-    path.write_bytes(b"cat")
-    expected = InputEntry("cat.png", hashlib.sha256(b"cat").hexdigest(), 3)
-    assert InputEntry.of(path) == InputEntry.of_bytes("cat.png", b"cat") == expected
-    assert file_hash(path) == (expected.sha256, 3)
-    with pytest.raises(InterpError, match=r"cannot read the input `.*dog\.png`: No such file"):
-        InputEntry.of(tmp_path / "dog.png")
-
-
-def test_versions_are_read_from_metadata() -> None:
-    found = versions()
-    assert found["numpy"] == np.__version__
-    assert found["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert {"interp", "torch", "torchvision", "captum", "matplotlib"} <= found.keys()
-
-
-def test_the_commit_is_of_the_checkout_that_tracks_the_package(tmp_path: Path) -> None:
-    def git(*words: str) -> str:
-        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-        done = subprocess.run(["git", "-C", str(tmp_path), *identity, *words], check=True, capture_output=True)
-        return done.stdout.decode().strip()
-
-    package = tmp_path / "interp"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    assert source_commit(package) is None
-    git("init", "-q")
-    assert source_commit(package) is None  # inside a repository that does not track it
-    git("add", ".")
-    git("commit", "-q", "-m", "x", "--no-verify")
-    head = git("rev-parse", "HEAD")
-    assert source_commit(package) == CommitEntry(head, dirty=False)
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "x").write_text("results do not make the source dirty")
-    assert source_commit(package) == CommitEntry(head, dirty=False)
-    (package / "new.py").write_text("")
-    assert source_commit(package) == CommitEntry(head, dirty=True)
 
 
 def test_torch_is_not_imported() -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from interp.errors import InterpError
-from interp.runs.plain import config_entry, portable, relative_path
+from interp.runs.entries import reference
+from interp.runs.plain import config_entry, portable, prose, relative_path
 
 
 @pytest.mark.parametrize(
@@ -26,13 +27,31 @@ from interp.runs.plain import config_entry, portable, relative_path
         ("file:///home/me/w.pt", "w.pt"),
         (r"C:\Users\me\w.pt", "w.pt"),
         (r"\\server\share\w.pt", "w.pt"),
-        ("/a/b,/c/d", "b,d"),
+        ("a=/a/b,/c/d", "a=b,d"),
+        ("/data/lr=0.1,bs=32/w.pt", "w.pt"),
         ("docs/cat.jpg", "docs/cat.jpg"),
-        ("../cat.jpg", "../cat.jpg"),
+        ("../cat.jpg", "cat.jpg"),
+        ("../../x/cat.jpg", "cat.jpg"),
+        (r"..\cat.jpg", "cat.jpg"),
+        ("photos/../cat.jpg", "cat.jpg"),
+        ("x)/../../cat.jpg", "cat.jpg"),
+        ("--images=../cats", "--images=cats"),
+        ("net:../cats", "net:cats"),
+        ("..", "."),
+        ("--images=..", "--images=."),
+        ("../..", "."),
+        ("/", "."),
+        ("C:/", "."),
+        ("more..", "more.."),
+        ("a..b/c", "a..b/c"),
+        ("see /home/me/x and/or y", "see x and/or y"),
         ("https://example.org/a/b", "https://example.org/a/b"),
         ("layer4.1.conv2:37@3,5", "layer4.1.conv2:37@3,5"),
         ("cat / dog", "cat / dog"),
         ("and/or", "and/or"),
+        ("~/x", "~/x"),
+        ("C: drive", "C: drive"),
+        ("layer[1-4]/*", "layer[1-4]/*"),
         ("", ""),
     ],
 )
@@ -40,12 +59,64 @@ def test_absolute_paths_are_cut_to_their_last_name(text: str, expected: str) -> 
     assert portable(text) == expected
 
 
-@given(st.text(alphabet="ab /\\:=,;C\"'()[]{}file~.", max_size=20))
+@given(st.text(alphabet="ab /\\:=,;C\"'()[]{}file~.-", max_size=20))
 @settings(deadline=None)
-def test_cutting_paths_twice_is_cutting_them_once(text: str) -> None:
+def test_what_was_cut_once_stays_and_leads_nowhere_outside(text: str) -> None:
     once = portable(text)
     assert portable(once) == once
-    assert not re.match(r"/+\w|[A-Za-z]:[\\/]+\w", once)
+    assert not re.match(r"/|\\\\|[A-Za-z]:[\\/]", once)
+    assert ".." not in re.split(r"[\\/]", once)
+
+
+NAMES = st.from_regex(r"[a-z0-9.,=_ -]{0,5}[a-z0-9]", fullmatch=True) | st.just("..")
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4).map("/".join), st.booleans())
+@settings(deadline=None)
+def test_a_path_in_the_options_is_that_of_its_input(text: str, rooted: bool) -> None:
+    path = f"/{text}" if rooted else text
+    # An option such as `-a=b` is cut behind its `=`, and not as a whole.
+    assume(not text.startswith("-"))
+    assert portable(path) == reference(Path(path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 / f",
+        "a power spectrum of 1/f, or 1 /f",
+        "input/output",
+        "a /b",
+        "and/or",
+        "km/h",
+        "~/x",
+        "C: drive",
+        "of each (/s)",
+        "../x is the neighbour of x",
+        "https://example.org/a/b",
+        "docs/cat.jpg",
+        "photographs, /4 of them",
+        "a // b",
+    ],
+)
+def test_slashes_in_a_sentence_stay(text: str) -> None:
+    assert prose(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the mean of /data/cats/one.png, and/or in km/h", "the mean of one.png, and/or in km/h"),
+        ("`/home/me/cat.jpg`: 1 / f", "`cat.jpg`: 1 / f"),
+        ("weights:/home/me/w.pt.", "weights:w.pt."),
+        ("in file:///home/me/w.pt", "in w.pt"),
+        (r"from C:\Users\me\w.pt on", "from w.pt on"),
+        (r"from \\server\share\w.pt on", "from w.pt on"),
+    ],
+)
+def test_absolute_paths_in_a_sentence_are_cut(text: str, expected: str) -> None:
+    assert prose(text) == expected
+    assert prose(expected) == expected
 
 
 class Mode(Enum):
@@ -112,7 +183,7 @@ def test_a_config_is_an_instance_of_a_frozen_dataclass() -> None:
         config_entry({})
 
 
-@pytest.mark.parametrize("path", ["", "/etc/x", "../x", "a/../x", "a//b", "./a", "a/", "a\\b", "C:/x", "a\nb", "a\0"])
+@pytest.mark.parametrize("path", ["", "/etc/x", "../x", "a/../x", "a//b", "./a", "a/", "a\\b", "C:/x", "a\nb", "a\0", "\ud800"])
 def test_only_plain_relative_paths_pass(path: str) -> None:
     with pytest.raises(InterpError, match=r"`files`: the path .* is refused: .*; write it like 'figures/grid.png'"):
         relative_path(path, "`files`")

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from safetensors.numpy import load_file
 
 import interp.runs.run as module
 from interp.errors import InterpError
-from interp.runs import Run, array_hash
+from interp.runs import FigureEntry, Run, Tolerance, array_hash, arrayfile, place
 from interp.runs.manifest import Manifest
 
 Start = Callable[[Path], Run]
@@ -34,11 +35,12 @@ def test_a_run_holds_what_was_written_and_its_hashes(made: Path) -> None:
         name: (hashlib.sha256(data).hexdigest(), len(data)) for name, data in on_disk.items()
     }
     assert on_disk["index.html"] == "<p>h\u00e9</p>\n".encode()
-    assert json.loads(on_disk["metrics.json"]) == {"insertion": {"value": 0.61, "random": 0.48}}
     arrays = load_file(made / "arrays.safetensors")
     assert {name: array_hash(array) for name, array in arrays.items()} == {name: entry.sha256 for name, entry in manifest.arrays.items()}
     np.testing.assert_array_equal(arrays["maps"], np.arange(12, dtype=np.float32).reshape(3, 4))
     assert arrays["scale"].shape == ()
+    assert json.loads(on_disk["metrics.json"]) == {"insertion": {"value": 0.61, "random": 0.48}}
+    assert yaml.safe_load(on_disk["config.yaml"]) == manifest.config
     assert manifest.command == ("interp", "tour", "--out=x y", "docs/cat.png")
     assert manifest.config == {"layer": "layer4.1.conv2", "steps": 256}
     assert str(made.parent) not in manifest.to_json()
@@ -49,17 +51,8 @@ def test_nothing_stays_beside_a_finished_run(made: Path) -> None:
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE(made.stat().st_mode) == 0o777 & ~umask
-
-
-def test_the_same_content_gives_the_same_bytes(tmp_path: Path, start: Start) -> None:
-    for name, order in (("a", ("x", "y")), ("b", ("y", "x"))):
-        with start(tmp_path / name) as run:
-            for key in order:
-                run.arrays({key: np.full(3, ord(key))})
-                run.metrics({key: 1})
-    first, second = Manifest.read(tmp_path / "a"), Manifest.read(tmp_path / "b")
-    assert first.files == second.files
-    assert first.arrays == second.arrays
+    for path in made.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~umask, path
 
 
 @pytest.mark.parametrize("error", [ValueError("boom"), KeyboardInterrupt(), SystemExit(3)])
@@ -89,7 +82,7 @@ def test_parents_that_hold_something_else_by_then_stay(tmp_path: Path, start: St
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("step", ["_sync", "save", "canonical", "refuse"])
+@pytest.mark.parametrize("step", ["sync", "save_arrays", "canonical", "to_yaml", "file_hash"])
 def test_a_failure_while_closing_leaves_nothing(
     tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
 ) -> None:
@@ -125,26 +118,8 @@ def test_the_manifest_is_written_last(tmp_path: Path, start: Start, monkeypatch:
         run.write("a", b"1")
         run.arrays({"x": np.zeros(1)})
         run.metrics({"y": 1})
-    assert seen == [{"a", "arrays.safetensors", "metrics.json"}]
+    assert seen == [{"a", "arrays.safetensors", "config.yaml", "metrics.json"}]
     assert set(snapshot(tmp_path / "one")) == seen[0] | {"manifest.json"}
-
-
-def test_a_crash_before_the_rename_leaves_no_run(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a power cut between the manifest and the rename: no cleaning up happens at all."""
-
-    def crash(*_: object) -> None:
-        raise SystemError("power cut")
-
-    monkeypatch.setattr(os, "rename", crash)
-    monkeypatch.setattr(Run, "_undo", lambda self: None)
-    with pytest.raises(SystemError), start(tmp_path / "one"):
-        pass
-    left = [path.name for path in tmp_path.iterdir()]
-    assert len(left) == 1
-    assert left[0].startswith(".one.")
-    monkeypatch.undo()
-    with start(tmp_path / "one"):
-        pass  # the remains are in nobody's way
 
 
 def test_an_existing_run_is_refused_before_any_work(made: Path, start: Start) -> None:
@@ -165,7 +140,7 @@ def test_an_empty_folder_is_accepted(tmp_path: Path, start: Start) -> None:
     (tmp_path / "empty").mkdir()
     with start(tmp_path / "empty") as run:
         run.write("a", b"1")
-    assert set(snapshot(tmp_path / "empty")) == {"a", "manifest.json"}
+    assert set(snapshot(tmp_path / "empty")) == {"a", "config.yaml", "manifest.json"}
 
 
 def test_a_run_that_appears_meanwhile_is_not_overwritten(tmp_path: Path, start: Start) -> None:
@@ -185,25 +160,31 @@ def test_even_the_rename_itself_overwrites_nothing(tmp_path: Path, start: Start,
         with start(tmp_path / "one"):
             (tmp_path / "one").mkdir()
             (tmp_path / "one" / "a").write_bytes(b"early")
-            monkeypatch.setattr(module, "refuse", lambda folder: None)
+            monkeypatch.setattr(place, "refuse", lambda folder: None)
 
     with pytest.raises(InterpError, match="was not written: Directory not empty"):
         work()
     assert snapshot(tmp_path) == {"one": None, "one/a": b"early"}
 
 
-def test_of_many_runs_for_one_folder_exactly_one_is_there(tmp_path: Path, start: Start) -> None:
+def test_of_many_runs_for_one_folder_exactly_one_works(tmp_path: Path, start: Start) -> None:
     results: list[str] = []
+    refused: list[str] = []
     gate = threading.Barrier(4)
+    over = threading.Event()
 
     def work(number: int) -> None:
+        run = start(tmp_path / "deep" / "one")
+        gate.wait()
         try:
-            with start(tmp_path / "deep" / "one") as run:
+            with run:
                 run.write("who", str(number).encode())
-                gate.wait()
+                assert over.wait(60)
             results.append(str(number))
-        except InterpError:
-            pass
+        except InterpError as error:
+            refused.append(str(error))
+            if len(refused) == 3:
+                over.set()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -211,6 +192,7 @@ def test_of_many_runs_for_one_folder_exactly_one_is_there(tmp_path: Path, start:
     for thread in threads:
         thread.join()
     assert len(results) == 1
+    assert refused == [f"`{tmp_path}/deep/one` is being made by another process; wait for it, or choose another folder (`--out`)"] * 3
     assert (tmp_path / "deep" / "one" / "who").read_text() == results[0]
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["one"]
 
@@ -256,8 +238,13 @@ def test_a_link_to_an_empty_folder_is_followed(tmp_path: Path, start: Start) -> 
         (lambda run: run.text("t", "\ud800"), "`t`: the text is not valid Unicode at character 0"),
         (lambda run: run.arrays({"x": np.zeros(1)}), "'x' is already there"),
         (lambda run: run.arrays({"": np.zeros(1)}), "'' is not a name an array can have"),
-        (lambda run: module.storable("z", [1.0]), "'z' is a list, not a numpy array; of a tensor"),
+        (lambda run: arrayfile.storable("z", [1.0]), "'z' is a list, not a numpy array; of a tensor"),
         (lambda run: run.arrays({"z": np.array(["a"])}), "arrays of dtype <U1 are not stored"),
+        (lambda run: run.arrays({"../x": np.zeros(1)}), "'../x' is not a name an array can have"),
+        (lambda run: [run.identity, run.arrays({"y": np.zeros(1)})], "`arrays` after the run's identity was asked for"),
+        (lambda run: [run.identity, run.tolerances({"*": Tolerance.EXACT})], "`tolerances` after the run's identity was asked for"),
+        (lambda run: [run.figure("f", FigureEntry("a" * 64)), run.figure("f", FigureEntry("b" * 64))], "the figure `f` is already there"),
+        (lambda run: run.figure("../f", FigureEntry("a" * 64)), "`figure`: the path 'figures/../f' is refused"),
         (lambda run: run.metrics({"m": 2}), "'m' is already there"),
         (lambda run: run.metrics({"n": float("nan")}), "`metrics.n` is nan, .*use None for an undefined value"),
         (lambda run: run.__enter__(), "was already entered; create another one"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -14,26 +15,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp.errors import InterpError
-from interp.runs import CommitEntry, InputEntry, Manifest, ModelEntry
+from interp.runs import About, CommitEntry, InputEntry, Machine, Manifest, ModelEntry, Program
 from interp.site import Fact, Link, Page, Picture, Section, Table, manifest_facts, render, run_links
 
 HOSTILE = "\"><script>alert(1)</script><svg onload=alert(1)>'&amp;{{ 7*7 }}{% raw %}"
 MANIFEST = Manifest(
     experiment="tour",
+    program=Program("command", "tour"),
     command=("interp", "tour", "cat.png"),
     config={},
     seed=7,
     model=ModelEntry("resnet18", "torchvision IMAGENET1K_V1", "a" * 64, 11_689_512),
     inputs=tuple(InputEntry(f"{number}.png", "b" * 64, 1) for number in range(6)),
     versions={"python": "3.11.7", "interp": "0.1.0"},
-    device="cpu",
-    threads=2,
-    platform="Linux",
+    machine=Machine("Linux x86_64", "a processor", threads=2),
     commit=CommitEntry("c" * 40, dirty=True),
+    parent=None,
     created="2026-11-21T00:00:00+00:00",
     seconds=1.0,
+    tolerances={},
     arrays={},
+    figures={},
     files={},
+    about=About(),
 )
 
 
@@ -188,6 +192,10 @@ def test_the_facts_of_a_manifest() -> None:
     ]
     assert found["Commit"] == f"{'c' * 40}, with uncommitted changes"
     assert found["Command"] == "interp tour cat.png"
+    assert found["Machine"] == "cpu, 2 threads, float32, a processor, Linux x86_64"
+    assert "Derived from" not in found
+    derived = {fact.name: fact.value for fact in manifest_facts(replace(MANIFEST, parent="d" * 64))}
+    assert derived["Derived from"] == f"the run {'d' * 64}"
 
 
 def test_the_same_page_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -1,0 +1,145 @@
+"""``interp rerun``: a run made again with other options, as a new run that names the one it came from."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from interp.errors import InterpError, UnknownName, Unsupported, nearest
+
+if TYPE_CHECKING:
+    from interp.cli.settings import Setting
+    from interp.runs import InputEntry, Manifest, Program
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """Make a run again with other options: a new run, which names the one it came from.
+
+    It is made by the same command or script, in the current folder, from the same inputs.
+    """
+
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="folder of the run")]
+    changes: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(name="set", metavar="NAME=VALUE ...")] = ()
+    """Options to change, by their names in the run's config.yaml: steps=512, saving.dpi=200, images=cat,coffee, 'layers=[stem, fc]'."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of the new run; must not exist yet. Default: a new one in results/."""
+
+    def run(self) -> None:
+        from interp.cli.settings import changed, settings
+        from interp.runs import Manifest
+        from interp.runs.configfile import to_yaml
+        from interp.runs.program import words
+        from interp.runs.run import refuse
+
+        manifest = Manifest.read(self.folder)
+        kind, script = _program(manifest.program)
+        asked = settings([word for given in self.changes for word in given], manifest.config, manifest.program.name)
+        options = changed(manifest.config, asked, kind)
+        check_inputs(manifest, asked)
+        if self.out is not None:
+            refuse(self.out)
+        with tempfile.TemporaryDirectory(prefix="interp-") as temporary:
+            file = Path(temporary) / "config.yaml"
+            file.write_bytes(to_yaml(manifest.experiment, _derived(options, manifest.identity)))
+            code = _made(words(manifest.program, file, self.out, script))
+        if code:
+            sys.exit(code)
+
+
+def _program(program: Program) -> tuple[type[Any] | None, Path | None]:
+    """The options of the command, or the file of the script, that ``program`` says; InterpError where it is not here."""
+    from interp.cli.commands import COMMANDS
+    from interp.runs.entries import file_hash
+    from interp.runs.program import checkout, script_of
+
+    if program.kind == "command":
+        kind = COMMANDS.get(program.name)
+        if "saving" not in getattr(kind, "__dataclass_fields__", ()):
+            raise UnknownName(f"the run was made by `interp {program.name}`, which this interp has not: {nearest(program.name, COMMANDS)}")
+        return kind, None  # type: ignore[return-value]
+    script = script_of(program, (checkout(), Path.cwd()))
+    if file_hash(script)[0] != program.sha256:
+        sys.stderr.write(f"interp: note: `{program.name}` is not as it was when the run was made\n")
+    return None, script
+
+
+def check_inputs(manifest: Manifest, asked: Sequence[Setting] = ()) -> None:
+    """Raise InterpError where an input of the run is not in the current folder as it was, and no option says another."""
+    from interp.cli.settings import leaves
+    from interp.runs.entries import file_hash
+
+    set_now = {setting.place for setting in asked}
+    for item in manifest.inputs:
+        if not item.path:
+            continue
+        naming = [place for place, value in leaves(manifest.config) if _names(value, item)]
+        if set_now.intersection(naming):
+            continue
+        place = naming[0] if naming else None
+        remedy = f"put it back, or give another with --set {place}=..." if place else "put it back"
+        try:
+            digest = file_hash(Path(item.path))[0]
+        except OSError as error:
+            raise InterpError(f"the {item.role.value} `{item.path}` of the run cannot be read: {error.strerror}; {remedy}") from None
+        if digest != item.sha256:
+            seen = f"SHA-256 {digest[:12]}..., {item.sha256[:12]}... was read"
+            raise InterpError(f"the {item.role.value} `{item.path}` of the run has changed: {seen}; {remedy}")
+
+
+def _names(value: object, item: InputEntry) -> bool:
+    """Whether the value of an option leads to the input: its path, a folder above it, or a function in it."""
+    if isinstance(value, list):
+        return any(_names(inner, item) for inner in value)
+    if not isinstance(value, str) or not value:
+        return False
+    file = value.rpartition(":")[0] or value
+    return any(item.path == Path(name).as_posix() or Path(name) in Path(item.path).parents for name in (value, file) if name != ".")
+
+
+def _derived(options: Mapping[str, object], parent: str) -> dict[str, object]:
+    """The options with ``parent`` in what says how the run is saved; Unsupported where nothing does."""
+    for name, value in options.items():
+        if isinstance(value, Mapping) and value.get("class") == "SaveOptions":
+            return {**options, name: {**value, "parent": parent}}
+    raise Unsupported("the run has no options of saving (`saving: Saving`), so a new one cannot name it: start its script with --config")
+
+
+def _made(words: Sequence[str]) -> int:
+    """The exit code of the process that ``words`` start, on this terminal. What stops this process stops that one, once."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for child in started:
+            child.terminate()
+
+    # Ctrl-C reaches both: the other process tells it and cleans up, and must not be told twice while it does.
+    with _handling({signal.SIGINT: lambda number, frame: None, signal.SIGTERM: end}):
+        started.append(subprocess.Popen(words))
+        code = started[0].wait()
+    if code < 0:
+        raise InterpError(f"the run was ended by {signal.Signals(-code).name}; nothing was left half-written")
+    return code
+
+
+@contextlib.contextmanager
+def _handling(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
+    """Signals go to ``handlers`` meanwhile; in a thread other than the main one, where they cannot, to whom they went."""
+    before: dict[signal.Signals, Any] = {}
+    with contextlib.suppress(ValueError):
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

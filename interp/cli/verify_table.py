@@ -1,0 +1,67 @@
+"""What was found of runs, as a table on the terminal; below it all that does not hold, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from interp.proof.verdict import Verdict
+from interp.runs.words import time_taken
+
+if TYPE_CHECKING:
+    from interp.proof.proof import Proof
+    from interp.proof.verdict import Item
+
+# Things named below the table, of each run at most.
+MOST_ITEMS = 12
+
+
+def verify_table(proofs: Sequence[Proof]) -> None:
+    """Print the verdict on each run; then, of each that does not hold, what was changed or came out different."""
+    # Nothing in a name is markup; elsewhere than on a terminal lines are not folded to one.
+    console = Console(width=None if Console().is_terminal else 160, highlight=False, markup=False, emoji=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    widest = max(len(proof.verdict.value) for proof in proofs)
+    table.add_column("run", overflow="fold")
+    table.add_column("verdict", no_wrap=True, min_width=widest)
+    table.add_column("largest difference", overflow="fold")
+    table.add_column("reason", overflow="fold")
+    for proof in proofs:
+        cells = (str(proof.run), proof.verdict.value, largest(proof), proof.reason)
+        table.add_row(*map(_visible, cells))
+    console.print(table)
+    for proof in proofs:
+        bad = [] if proof.compared is None else [item for item in proof.compared.items if not item.verdict.holds]
+        if bad:
+            console.print(_visible(f"{proof.run}"), soft_wrap=True)
+            for item in bad[:MOST_ITEMS]:
+                console.print(_visible(f"    {_said(item)}"), soft_wrap=True)
+            if len(bad) > MOST_ITEMS:
+                console.print(f"    and {len(bad) - MOST_ITEMS} more", soft_wrap=True)
+    console.print(_summary(proofs), soft_wrap=True)
+
+
+def largest(proof: Proof) -> str:
+    """The largest difference that was found, in words; a dash where nothing differs by a number."""
+    item = None if proof.compared is None else proof.compared.largest
+    return "\u2013" if item is None else _said(item)
+
+
+def _said(item: Item) -> str:
+    return f"{item.name}: {item.detail}" if item.detail else f"{item.name}: {item.verdict.value}"
+
+
+def _summary(proofs: Sequence[Proof]) -> str:
+    counts = {verdict: sum(proof.verdict is verdict for proof in proofs) for verdict in Verdict}
+    told = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
+    seconds = sum(proof.seconds for proof in proofs)
+    return f"{len(proofs)} {'run' if len(proofs) == 1 else 'runs'}: {told}, in {time_taken(seconds)}"
+
+
+def _visible(text: str) -> str:
+    """``text`` without control characters, which a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -1,0 +1,97 @@
+"""Two makings of one run side by side: what is identical, what is within its tolerance, what is not.
+
+Where nothing of the machine differs all must be equal, bit for bit. Elsewhere arrays and numbers are judged by the tolerances that
+the recorded run declares (see `interp.runs.tolerance`), figures by their specs and pixels, and what is derived from them not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from interp.errors import BadFile
+from interp.proof.arrays import Array, array_gap
+from interp.proof.courses import deviation, is_course, mean_gap
+from interp.proof.files import file_items
+from interp.proof.gap import SAME
+from interp.proof.given import given_items
+from interp.proof.numbers import Leaf, named, number_gap
+from interp.proof.pair import Pair, absent
+from interp.proof.pictures import figure_items
+from interp.proof.verdict import Compared, Item
+from interp.runs.entries import ArrayEntry
+from interp.runs.manifest import ARRAYS, METRICS
+from interp.runs.tolerance import Tolerance
+
+SCORES = "scores of all images"
+"""The item of what optimized images reach together."""
+
+
+def compare(recorded: Path, repeated: Path) -> Compared:
+    """Every array, number, figure and file of the run in ``repeated`` against that in ``recorded``.
+
+    Raises BadFile where one of them is no sound run, or holds arrays or metrics that cannot be read.
+    """
+    pair = Pair.of(recorded, repeated)
+    items = [*given_items(pair), *array_items(pair), *metric_items(pair), *figure_items(pair), *file_items(pair)]
+    return Compared(tuple(items), pair.why)
+
+
+def array_items(pair: Pair) -> Iterator[Item]:
+    """Of each array, and `SCORES` of all optimized images; only those are read whose hashes differ, one at a time."""
+    first, second = pair.first.arrays, pair.second.arrays
+    deviations: list[float | None] = []
+    for name in sorted({*first, *second}):
+        one, other = first.get(name), second.get(name)
+        if one is None or other is None:
+            yield absent(name, None if one is None else _kind(one))
+            continue
+        tolerance = pair.tolerance(name)
+        ascended = tolerance is Tolerance.OPTIMIZED and is_course(name, one.dtype, one.shape)
+        if one == other:
+            deviations += [0.0] if ascended else []
+            yield pair.item(name, SAME)
+            continue
+        both = _array(pair.recorded, name), _array(pair.repeated, name)
+        yield pair.item(name, array_gap(name, *both, tolerance))
+        if ascended and both[0].shape == both[1].shape:
+            deviations.append(deviation(*both))
+    known = [share for share in deviations if share is not None]
+    if any(known):
+        yield pair.item(SCORES, mean_gap(known))
+
+
+def metric_items(pair: Pair) -> Iterator[Item]:
+    """Of each value in the metrics, as ``metrics/KEY/...``."""
+    first, second = _metrics(pair.recorded), _metrics(pair.repeated)
+    for name in sorted({*first, *second}):
+        if name not in first or name not in second:
+            yield absent(name, repr(first[name][0]) if name in first else None)
+        else:
+            yield pair.item(name, number_gap(first[name], second[name], pair.tolerance(name)))
+
+
+def _array(folder: Path, name: str) -> Array:
+    path = folder / ARRAYS
+    try:
+        with safe_open(path, framework="numpy") as file:
+            found: Array = file.get_tensor(name)
+            return found
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        raise BadFile(f"the array `{name}` of `{path}` cannot be read: {error}") from None
+
+
+def _metrics(folder: Path) -> dict[str, Leaf]:
+    """The values by their names; none where the run has no metrics."""
+    path = folder / METRICS
+    try:
+        return named(json.loads(path.read_bytes()), "metrics") if path.is_file() else {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadFile(f"`{path}` cannot be read: {error}") from None
+
+
+def _kind(entry: ArrayEntry) -> str:
+    return f"{entry.dtype} {list(entry.shape)}"

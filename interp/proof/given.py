@@ -1,0 +1,42 @@
+"""What went into two runs: they are two makings of one only where that is the same."""
+
+from __future__ import annotations
+
+from interp.proof.gap import Gap
+from interp.proof.pair import Pair
+from interp.proof.verdict import Item, Verdict
+from interp.runs.manifest import MANIFEST, Manifest
+from interp.runs.tolerance import Tolerance
+
+
+def given_items(pair: Pair) -> list[Item]:
+    """Of seed, weights, inputs and program that are not the recorded ones, as ``manifest.json/WHAT``; options are in their own file.
+
+    Weights that were trained within the run are its outcome: it declares them as such.
+    """
+    first, second = _given(pair.first), _given(pair.second)
+    found = []
+    for what in sorted(first.keys() | second.keys()):
+        one, other = first.get(what, "nothing"), second.get(what, "nothing")
+        name, words = f"{MANIFEST}/{what}", f"{other}, {one} was recorded"
+        if one == other:
+            continue
+        if pair.tolerance(name) is Tolerance.TOLD:
+            found.append(pair.item(name, Gap(True, None, f"{words}; not judged")))
+        else:
+            found.append(Item(name, Verdict.DIFFERENT, None, words))
+    return found
+
+
+def _given(manifest: Manifest) -> dict[str, str]:
+    found = {f"inputs/{item.path or item.name}": _short(item.sha256) for item in manifest.inputs}
+    found |= {"experiment": manifest.experiment, "seed": str(manifest.seed)}
+    if manifest.program.sha256:
+        found["program"] = _short(manifest.program.sha256)
+    if manifest.model is not None:
+        found["weights"] = _short(manifest.model.weights_sha256)
+    return found
+
+
+def _short(digest: str) -> str:
+    return f"SHA-256 {digest[:12]}..."

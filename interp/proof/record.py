@@ -1,0 +1,119 @@
+"""What was found of runs, kept in a file: whoever lists them says whether they were proved, when nobody has the time to prove them."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from interp.errors import BadFile, InterpError
+from interp.proof.proof import Proof
+from interp.proof.verdict import Verdict
+from interp.runs.origin import versions
+from interp.runs.plain import canonical, portable
+from interp.runs.reading import JsonObject, read
+from interp.runs.words import machine_name
+
+FORMAT = 1
+# Longer than any record is: what claims to be one is not read whole.
+_MOST_BYTES = 1 << 24
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was found of one run: the verdict and why; the largest ``difference``, as a share of what is allowed, and of what.
+
+    ``machine`` and ``torch`` are those it was made again with, "" where it did not come to that; ``seconds`` what that took.
+    """
+
+    verdict: Verdict
+    reason: str
+    difference: float | None
+    largest: str
+    machine: str
+    torch: str
+    seconds: float
+
+
+def recorded(proof: Proof) -> Recorded:
+    """A proof as it is kept, without paths of this machine."""
+    largest = None if proof.compared is None else proof.compared.largest
+    return Recorded(
+        verdict=proof.verdict,
+        reason=portable(proof.reason),
+        difference=None if largest is None else largest.difference,
+        largest="" if largest is None else portable(f"{largest.name}: {largest.detail}" if largest.detail else largest.name),
+        machine="" if proof.repeated is None else machine_name(proof.repeated.machine),
+        torch="" if proof.repeated is None else proof.repeated.versions.get("torch", versions().get("torch", "")),
+        seconds=round(proof.seconds, 1),
+    )
+
+
+def read_record(path: Path) -> dict[str, Recorded]:
+    """What is kept in ``path``, by the runs' identities; BadFile where it is no such file."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        text = data.decode("ascii")
+    except OSError as error:
+        raise BadFile(f"cannot read the record `{path}`: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{path}: it is not ASCII JSON: byte {error.start} is damaged") from None
+    if len(data) > _MOST_BYTES:
+        raise BadFile(f"{path}: it is too long for a record of what was verified")
+    return read(text, str(path), _runs)
+
+
+def update_record(path: Path, found: Mapping[str, Recorded]) -> None:
+    """Add what was found to the record in ``path``, made if it is not there; replaced as a whole or not at all."""
+    known = read_record(path) if path.exists() else {}
+    runs = {identity: asdict(entry) | {"verdict": entry.verdict.value} for identity, entry in (known | dict(found)).items()}
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        temporary.write_bytes(canonical({"format": FORMAT, "runs": runs}).encode("ascii"))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise BadFile(f"the record `{path}` cannot be written: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def refuse_record(path: Path) -> None:
+    """BadFile where nothing could be added to a record in ``path``: asked before the work, not after it."""
+    if path.exists():
+        read_record(path)
+    elif not path.parent.is_dir():
+        raise BadFile(f"the record `{path}` cannot be written: there is no folder `{path.parent}`")
+
+
+def _runs(top: JsonObject) -> dict[str, Recorded]:
+    if "format" not in top.rest:
+        raise InterpError("it is not a record of what was verified: it has no `format`")
+    version = top.whole("format")
+    if version != FORMAT:
+        raise InterpError(f"`format` is {version}; this interp reads records of format {FORMAT}: verify again")
+    runs = top.table("runs", _recorded)
+    wrong = next((name for name in runs if not _SHA256.fullmatch(name)), None)
+    if wrong is not None:
+        raise InterpError(f"`runs` names {wrong!r}, which is no run's identity")
+    return runs
+
+
+def _recorded(item: JsonObject) -> Recorded:
+    verdict = item.text("verdict")
+    if verdict not in {known.value for known in Verdict}:
+        raise InterpError(f"`verdict` is {verdict!r}, which this interp does not know")
+    difference = item.take("difference") if item.rest.get("difference", 0.0) is None else item.number("difference")
+    return Recorded(
+        verdict=Verdict(verdict),
+        reason=item.text("reason"),
+        difference=difference if isinstance(difference, float) else None,
+        largest=item.text("largest"),
+        machine=item.text("machine"),
+        torch=item.text("torch"),
+        seconds=item.number("seconds"),
+    )

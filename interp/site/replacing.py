@@ -1,0 +1,44 @@
+"""A file that is made from others, written whole, and replaced only where it was made the same way before."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from interp.errors import BadFile
+
+# The mark of what we wrote stands near the start.
+_HEAD = 4096
+
+
+def refuse_foreign(path: Path, mark: str) -> None:
+    """Raise BadFile where `path` is something that does not carry `mark`: nobody's own file is overwritten."""
+    if not os.path.lexists(path):
+        return
+    if path.is_file() and not path.is_symlink():
+        try:
+            with path.open("rb") as file:
+                ours = mark.encode("utf-8") in file.read(_HEAD)
+        except OSError as error:
+            raise BadFile(f"`{path}` cannot be read: {error.strerror}") from None
+        if ours:
+            return
+    raise BadFile(f"`{path}` is there and was not written by interp gallery; nothing is overwritten: move it, or choose another folder")
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, which others see as it was or as it will be; its folder is made where there is none."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadFile(f"`{path}` cannot be written: {error.strerror}") from None
