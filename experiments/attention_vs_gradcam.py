@@ -28,6 +28,7 @@ from interp.report.product import Product, Tick
 from interp.report.truth import examined, product
 from interp.synthetic import truth
 from interp.synthetic.transformer import TransformerOptions, train
+from interp.zoo.device import device
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,23 @@ class Config:
     """
 
     difficulty: Difficulty = Level.EASY
-    training_images: int = 10000
+    side: int = 48
+    training_images: int = 8000
     plain_images: int = 6000
     epochs: int = 3
     held_out: int = 500
-    images: int = 48
+    images: int = 40
     maps: int = 4
     methods: tuple[str, ...] = ("attention-rollout", "gradient-rollout", "gradcam", "layercam", "saliency", "integrated-gradients")
     layers: tuple[str, ...] = ("blocks.0", "blocks.1", "blocks.2")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc", "deletion", "insertion")
     seed: int = 0
+    device: str = "cpu"
     saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
-    shapes = config.difficulty.shapes()
+    shapes = config.difficulty.shapes(config.side)
     training = TransformerOptions().training
     training = replace(training, shapes=shapes, n_images=config.training_images, n_plain=config.plain_images, n_epochs=config.epochs)
     options = TransformerOptions(replace(training, seed=config.seed))
@@ -70,7 +73,7 @@ def main(config: Config) -> None:
     publish(
         "attention_vs_gradcam",
         config,
-        lambda: watched(lambda on_step: train(options, on_step)),
+        lambda: watched(lambda on_step: train(options, on_step, device=device(config.device))),
         make,
         reference="shapes-transformer",
         seed=config.seed,

@@ -9,6 +9,7 @@ the yardstick, maps of different pictures are the control.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
 from interp.attribution.registry import method
 from interp.cli import experiment
@@ -23,9 +24,10 @@ from interp.report.comparison import Asked
 from interp.report.excerpt import excerpt
 from interp.report.networks import examined_alike, product
 from interp.report.product import Product, Tick
-from interp.synthetic import TrainingOptions, train, truth
+from interp.synthetic import TrainingOptions, lesson, train, truth
 from interp.synthetic.transformer import TransformerOptions
 from interp.synthetic.transformer import train as train_transformer
+from interp.zoo.device import device
 
 CONVNET, TRANSFORMER, TWIN = "ConvNet", "Transformer", "ConvNet of another seed"
 
@@ -38,32 +40,35 @@ class Config:
     """
 
     difficulty: Difficulty = Level.EASY
-    training_images: int = 10000
+    side: int = 48
+    training_images: int = 8000
     plain_images: int = 6000
     epochs: int = 3
-    convnet_epochs: int = 2
+    convnet_epochs: int = 1
     held_out: int = 500
-    images: int = 64
+    images: int = 48
     maps: int = 3
     methods: tuple[str, ...] = ("saliency", "smoothgrad", "input-x-gradient", "integrated-gradients", "occlusion", "gradcam", "layercam")
     layers: tuple[str, str] = ("stage2.1", "blocks.2")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc")
     seed: int = 0
+    device: str = "cpu"
     saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
-    shapes = config.difficulty.shapes()
-    training = TrainingOptions(shapes, n_images=config.training_images, n_epochs=config.convnet_epochs, seed=config.seed)
-    training = replace(training, n_plain=min(training.n_plain, config.plain_images))
-    of_tokens = replace(TransformerOptions().training, shapes=shapes, n_images=config.training_images, n_plain=config.plain_images)
-    attending = TransformerOptions(replace(of_tokens, n_epochs=config.epochs, seed=config.seed))
+    shapes = config.difficulty.shapes(config.side)
+    counts = {"shapes": shapes, "n_images": config.training_images, "n_plain": config.plain_images, "seed": config.seed}
+    training = TrainingOptions(**counts, n_epochs=config.convnet_epochs)
+    attending = TransformerOptions(replace(TransformerOptions().training, **counts, n_epochs=config.epochs))
+    place = device(config.device)
+    drawn_once = cache(lambda: watched(partial(lesson, training)))  # all three networks learn from the same pictures
     methods, metrics = tuple(map(method, config.methods)), tuple(map(metric, config.metrics))
     of_convnet, of_transformer = (Asked(methods, (layer,), metrics) for layer in config.layers)
 
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
-        other = train_transformer(attending, told(tick, f"training {TRANSFORMER}"))
-        twin = train(replace(training, seed=config.seed + 1), told(tick, f"training {TWIN}"))
+        other = train_transformer(attending, told(tick, f"training {TRANSFORMER}"), drawn_once(), place)
+        twin = train(replace(training, seed=config.seed + 1), told(tick, f"training {TWIN}"), drawn_once(), place)
         models = {CONVNET: model, TRANSFORMER: other, TWIN: twin}
         asked = {CONVNET: of_convnet, TRANSFORMER: of_transformer, TWIN: of_convnet}
         drawn = {name: truth(each, shapes, config.held_out, config.seed) for name, each in models.items()}
@@ -76,7 +81,7 @@ def main(config: Config) -> None:
     publish(
         "convnet_vs_transformer",
         config,
-        lambda: watched(lambda on_step: train(training, on_step)),
+        lambda: watched(lambda on_step: train(training, on_step, drawn_once(), place)),
         make,
         reference="shapes",
         seed=config.seed,

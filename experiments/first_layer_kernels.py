@@ -20,6 +20,7 @@ from interp.comparisons import kernels as kernel_figures
 from interp.core.depth import kernel_layer
 from interp.core.model import Model
 from interp.figures import Grid
+from interp.kernels.correlation import neighbour_correlation
 from interp.report import tolerances
 from interp.report.product import Figure, Product, Tick
 
@@ -31,18 +32,6 @@ class Config:
     model: str = "embedded"
     loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SaveOptions)
-
-
-def neighbour_correlation(weights: np.ndarray) -> np.ndarray:
-    """Moran's I of each filter (Moran 1950), planes centred: (out, in, rows, cols) -> (out,), in [-1, 1]."""
-    centred = weights - weights.mean(axis=(2, 3), keepdims=True)
-    across = (centred[..., :, 1:] * centred[..., :, :-1]).sum(axis=(1, 2, 3))
-    down = (centred[..., 1:, :] * centred[..., :-1, :]).sum(axis=(1, 2, 3))
-    _, inputs, rows, cols = weights.shape
-    pairs = inputs * (rows * (cols - 1) + (rows - 1) * cols)
-    places = inputs * rows * cols
-    result: np.ndarray = (across + down) / pairs / ((centred**2).sum(axis=(1, 2, 3)) / places)
-    return result
 
 
 def main(config: Config) -> None:

@@ -24,6 +24,7 @@ from interp.report.excerpt import excerpt
 from interp.report.product import Product, Tick
 from interp.report.truth import examined, product
 from interp.synthetic import TrainingOptions, train, truth
+from interp.zoo.device import device
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,11 @@ class Config:
     """
 
     difficulty: Difficulty = Level.MEDIUM
+    side: int = 48
     correlation: float = 0.0
     training_images: int = 8000
     plain_images: int = 2000
-    epochs: int = 5
+    epochs: int = 4
     held_out: int = 500
     images: int = 48
     maps: int = 4
@@ -63,12 +65,13 @@ class Config:
     layers: tuple[str, ...] = ("stage1.1", "stage2.1")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc", "deletion", "insertion", "road")
     seed: int = 0
+    device: str = "cpu"
     saving: Saving = field(default_factory=SaveOptions)
 
 
 def main(config: Config) -> None:
     asked = Asked(tuple(map(method, config.methods)), config.layers, tuple(map(metric, config.metrics)))
-    shapes = config.difficulty.shapes(config.correlation)
+    shapes = config.difficulty.shapes(config.side, config.correlation)
     options = TrainingOptions(
         shapes, n_images=config.training_images, n_plain=config.plain_images, n_epochs=config.epochs, seed=config.seed
     )
@@ -82,7 +85,7 @@ def main(config: Config) -> None:
     publish(
         "ground_truth",
         config,
-        lambda: watched(lambda on_step: train(options, on_step)),
+        lambda: watched(lambda on_step: train(options, on_step, device=device(config.device))),
         make,
         reference="shapes",
         seed=config.seed,

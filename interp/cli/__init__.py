@@ -96,8 +96,10 @@ def _choose(arguments: Sequence[str]) -> Any:
 
     import interp
     from interp.cli.commands import COMMANDS
+    from interp.cli.runs import spelled
 
-    return tyro.extras.subcommand_cli_from_dict(COMMANDS, args=list(arguments) or ["--help"], prog="interp", description=interp.__doc__)
+    words = spelled(list(arguments)) or ["--help"]
+    return tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="interp", description=interp.__doc__)
 
 
 def _complain(message: str) -> None:

@@ -61,10 +61,16 @@ class SaveOptions:
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = field(default=None, metadata={"manifest": False})
     """Folder of the run; must not exist yet. Default: results/<command>/<date>-<model>-<hash>."""
     formats: Annotated[tuple[Literal["png", "pdf", "svg", "webp"], ...], tyro.conf.arg(metavar="{png,pdf,svg,webp} ...")] = ("png", "pdf")
-    """Files of each figure; the page shows the first of png, webp and svg, so one of these must be there."""
+    """Files of each figure; the page shows webp, else png, else svg, so one of these must be there."""
     dpi: int = 120
     """Pixels per inch of png and webp."""
     parent: Annotated[str | None, tyro.conf.Suppress] = field(default=None, metadata={"manifest": False})
+
+    def __post_init__(self) -> None:
+        """Raises InterpError where no page can be made of such files."""
+        from interp.report.formats import check
+
+        check(self.formats, self.dpi)
 
 
 OneModel = Annotated[ModelOptions, tyro.conf.arg(name="")]

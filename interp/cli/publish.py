@@ -35,8 +35,8 @@ def publish(
 
     ``config`` is the frozen dataclass that the manifest records, an option of a command or of a script. The folder is
     ``saving.out``, or a new one under ``results/<experiment>/``. ``inputs`` are files that were read beside the ``pictures`` and
-    those of the model; they are asked for once the model is loaded. On a GPU the work is done so that it repeats, where that can
-    be had; what cannot is told on stderr and recorded. ``before`` is called once it is written, to print what stands before its
+    those of the model; they are asked for once the model is loaded. The work is done so that it repeats bit for bit, where that
+    can be had; what cannot is told on stderr and recorded. ``before`` is called once it is written, to print what stands before its
     path. Raises InterpError before any work where it cannot be written.
     """
     from interp.cli.commandline import command_line

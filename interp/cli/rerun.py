@@ -29,7 +29,7 @@ class Rerun:
     It is made by the same command or script, in the current folder, from the same inputs.
     """
 
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="folder of the run")]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="its folder, or what begins only its name or identity")]
     changes: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(name="set", metavar="NAME=VALUE ...")] = ()
     """Options to change, by their names in the run's config.yaml: steps=512, saving.dpi=200, images=cat,coffee, 'layers=[stem, fc]'."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -39,10 +39,11 @@ class Rerun:
         from interp.cli.settings import changed, settings
         from interp.runs import Manifest
         from interp.runs.configfile import to_yaml
+        from interp.runs.listing import locate
+        from interp.runs.place import refuse
         from interp.runs.program import words
-        from interp.runs.run import refuse
 
-        manifest = Manifest.read(self.folder)
+        manifest = Manifest.read(locate(str(self.folder)))
         kind, script = _program(manifest.program)
         asked = settings([word for given in self.changes for word in given], manifest.config, manifest.program.name)
         options = changed(manifest.config, asked, kind)
@@ -59,15 +60,16 @@ class Rerun:
 
 def _program(program: Program) -> tuple[type[Any] | None, Path | None]:
     """The options of the command, or the file of the script, that ``program`` says; InterpError where it is not here."""
+    from interp.cli import makes_run
     from interp.cli.commands import COMMANDS
     from interp.runs.entries import file_hash
     from interp.runs.program import checkout, script_of
 
     if program.kind == "command":
-        kind = COMMANDS.get(program.name)
-        if "saving" not in getattr(kind, "__dataclass_fields__", ()):
-            raise UnknownName(f"the run was made by `interp {program.name}`, which this interp has not: {nearest(program.name, COMMANDS)}")
-        return kind, None  # type: ignore[return-value]
+        kinds = {name: kind for name, kind in COMMANDS.items() if makes_run(kind)}
+        if program.name not in kinds:
+            raise UnknownName(f"the run was made by `interp {program.name}`, which this interp has not: {nearest(program.name, kinds)}")
+        return kinds[program.name], None
     script = script_of(program, (checkout(), Path.cwd()))
     if file_hash(script)[0] != program.sha256:
         sys.stderr.write(f"interp: note: `{program.name}` is not as it was when the run was made\n")

@@ -203,6 +203,8 @@ def _short(value: object) -> str:
     """A value in a cell: an absent one is a dash, a hash its first letters."""
     if value is Absent.ABSENT:
         return "\u2013"
+    if value in ("", [], {}):
+        return json.dumps(value)
     text = _visible(f"{value:.6g}" if isinstance(value, float) else said(value))
     text = re.sub(rf"\b([0-9a-f]{{{SHORT}}})(?:[0-9a-f]{{28}}|[0-9a-f]{{52}})\b", r"\1", text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

@@ -9,7 +9,7 @@ from typing import Any
 
 from interp.errors import BadFile, InterpError, UnknownName, nearest
 from interp.runs.configfile import from_yaml
-from interp.runs.decode import decode
+from interp.runs.decode import WrongType, decode
 
 
 @dataclass(frozen=True)
@@ -78,21 +78,24 @@ def changed(options: Mapping[str, object], asked: Sequence[Setting], kind: type[
         if kind is None:
             inner[last] = _as_recorded(setting, inner[last])
         else:
-            inner[last] = _as_declared(setting, made, inner, last, kind)
+            _declare(setting, made, inner, last, kind)
+    if kind is not None:
+        decode(kind, made)
     return made
 
 
-def _as_declared(setting: Setting, made: dict[str, object], inner: dict[str, object], last: str, kind: type[Any]) -> object:
-    """The first reading that the dataclass takes."""
+def _declare(setting: Setting, made: dict[str, object], inner: dict[str, object], last: str, kind: type[Any]) -> None:
+    """Put into ``inner`` the first reading that is of the declared type; what else may be wrong with it is said at the end."""
     problem: InterpError | None = None
-    for value in _readings(setting):
-        inner[last] = value
+    for inner[last] in _readings(setting):
         try:
             decode(kind, made)
-        except InterpError as error:
+        except WrongType as error:
             problem = problem or error
-        else:
-            return value
+            continue
+        except InterpError:
+            return
+        return
     raise InterpError(f"{setting.said}: {problem}")
 
 

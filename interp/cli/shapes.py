@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import tyro
 
 if TYPE_CHECKING:
-    from interp.core.model import Model
     from interp.report.product import Tick
     from interp.synthetic import Progress, ShapeOptions
+
+Made = TypeVar("Made")
 
 
 class Level(StrEnum):
@@ -21,11 +22,12 @@ class Level(StrEnum):
     MEDIUM = "medium"
     HARD = "hard"
 
-    def shapes(self, correlation: float = 0.0) -> ShapeOptions:
-        """What is drawn at this level; ``correlation``: how often the background tells the class."""
+    def shapes(self, side: int = 64, correlation: float = 0.0) -> ShapeOptions:
+        """What is drawn at this level, on squares of ``side`` px; ``correlation``: how often the background tells the class."""
         from interp.synthetic import EASY, HARD, MEDIUM, ShapeOptions
 
-        return ShapeOptions(correlation=correlation, difficulty={Level.EASY: EASY, Level.MEDIUM: MEDIUM, Level.HARD: HARD}[self])
+        difficulty = {Level.EASY: EASY, Level.MEDIUM: MEDIUM, Level.HARD: HARD}[self]
+        return ShapeOptions(size=(side, side), correlation=correlation, difficulty=difficulty)
 
 
 Difficulty = Annotated[Level, tyro.conf.EnumChoicesFromValues]
@@ -37,7 +39,7 @@ def told(tick: Tick, stage: str) -> Callable[[Progress], None]:
     return lambda progress: tick(stage, progress.done, progress.steps)
 
 
-def watched(learn: Callable[[Callable[[Progress], None]], Model]) -> Model:
+def watched(learn: Callable[[Callable[[Progress], None]], Made]) -> Made:
     """What ``learn`` gives, called with what shows its progress in a bar of its own."""
     from interp.cli.progress import bars
 

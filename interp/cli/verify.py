@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from interp.proof.proof import Proof
 
 RunsNamed = Annotated[
-    tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="folders of runs, or folders with runs below")
+    tuple[Path, ...],
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="RUN", help="folders with runs at or below them, or what begins only a run's name or identity in results/"),
 ]
 
 
@@ -109,9 +111,10 @@ class Verify:
 
 def _found(named: Path) -> tuple[Path, ...]:
     from interp.runs import find
+    from interp.runs.listing import locate
 
     if not named.is_dir():
-        raise BadFile(f"there is no folder '{named}' to verify: name the folder of a run, or one with runs below it, such as 'results'")
+        return (locate(str(named)),)
     runs = find(named)
     if not runs:
         raise BadFile(f"'{named}' holds no run: no manifest.json below it")

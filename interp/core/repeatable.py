@@ -1,7 +1,8 @@
 """Work that repeats bit for bit, as far as the device can; and what it cannot, in words.
 
-On the CPU torch adds in one order for one number of threads, so nothing is done there. On CUDA many operations add in whatever
-order the threads come, unless they are told otherwise; a few know no other way, and say so in a warning. MPS has no such mode.
+Threads add in whatever order they come, unless they are told otherwise: on CUDA in many operations; on the CPU, measured with two
+threads, in the gradient of indexing with repeated indices (`index_put` that accumulates) and in no other that is used here. A few
+know no other way, and say so in a warning. MPS has no such mode.
 """
 
 from __future__ import annotations
@@ -38,26 +39,26 @@ class Repeatable:
     def __enter__(self) -> Repeatable:
         if torch.cuda.is_available() and not torch.cuda.is_initialized():
             self._settings.enter_context(_environment(_WORKSPACE, ":4096:8"))
+        self._settings.enter_context(_deterministic())
+        self._settings.enter_context(_complaints(self._note))
         return self
 
     def __exit__(self, *error: object) -> None:
         self._settings.close()
 
     def on(self, device: torch.device) -> None:
-        """From here on repeat what is computed on ``device``, where it can be had."""
+        """Settle what only the kind of ``device`` asks for."""
         if device.type == "cuda":
             for setting in _settings():
                 self._settings.enter_context(setting)
-            self._settings.enter_context(_complaints(self._note))
 
     def _note(self, message: str) -> None:
         operation, found, _ = message.strip().partition(" does not have a deterministic implementation")
-        self._found[f"{operation} has no deterministic form on CUDA" if found else operation.splitlines()[0].partition(". ")[0]] = None
+        self._found[f"{operation} has no deterministic form" if found else operation.splitlines()[0].partition(". ")[0]] = None
 
 
 def _settings() -> Iterator[Any]:
-    """Of CUDA: sums in one order, no choice of algorithms by their speed, no TF32, attention by plain products."""
-    yield _deterministic()
+    """Of CUDA: no choice of algorithms by their speed, no TF32, attention by plain products."""
     yield _set(lambda: torch.backends.cudnn.benchmark, lambda value: setattr(torch.backends.cudnn, "benchmark", value), False)
     yield _set(lambda: torch.backends.cudnn.allow_tf32, lambda value: setattr(torch.backends.cudnn, "allow_tf32", value), False)
     yield _set(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest")
@@ -67,12 +68,15 @@ def _settings() -> Iterator[Any]:
 
 @contextmanager
 def _deterministic() -> Iterator[None]:
+    """Sums in one order. That new memory is filled as well, against programs that read what they never wrote, would cost time."""
+    filled: Any = torch.utils.deterministic
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+    with _set(lambda: filled.fill_uninitialized_memory, lambda value: setattr(filled, "fill_uninitialized_memory", value), False):
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -92,18 +92,19 @@ class FeatureStore:
         try:
             arrays = load_file(path)
             rest = json.loads(arrays.pop("rest").tobytes())
-            if rest["sha256"] != _hashes(arrays):
+            if rest.pop("seal") != _seal(rest, arrays):
                 return None
             alpha, film = arrays.get("alpha"), arrays.get("film")
             return Feature(unit, arrays["image"], arrays["scores"], rest["final"], rest["dead"], alpha, rest["precision"], film)
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        except (OSError, SafetensorError, InterpError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def put(self, key: str, feature: Feature) -> None:
         """Keep ``feature`` under ``key``; a BadFile where the disk refuses."""
         arrays = {"image": feature.image, "scores": feature.scores}
         arrays |= {name: a for name, a in (("alpha", feature.alpha), ("film", feature.film)) if a is not None}
-        rest = {"final": feature.final, "dead": feature.dead, "precision": feature.precision, "sha256": _hashes(arrays)}
+        rest: dict[str, object] = {"final": feature.final, "dead": feature.dead, "precision": feature.precision}
+        rest["seal"] = _seal(rest, arrays)
         arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
         arrays["rest"] = np.frombuffer(json.dumps(rest).encode(), np.uint8)
         try:
@@ -121,7 +122,7 @@ class FeatureStore:
             if self._lock is not None:
                 return
 
-    def _write(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
+    def _write(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         partial = path.with_name(f".{path.stem}.{os.getpid()}")
         partial.unlink(missing_ok=True)
         try:
@@ -133,8 +134,10 @@ class FeatureStore:
                 partial.unlink(missing_ok=True)
 
 
-def _hashes(arrays: dict[str, np.ndarray]) -> dict[str, str]:
-    return {name: array_hash(array) for name, array in arrays.items()}
+def _seal(rest: Mapping[str, object], arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of all that is kept of an image."""
+    hashes = {name: array_hash(array) for name, array in arrays.items()}
+    return hashlib.sha256(canonical([rest, hashes]).encode()).hexdigest()
 
 
 def _digest(model: Model) -> str:

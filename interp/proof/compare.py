@@ -16,7 +16,7 @@ from interp.errors import BadFile
 from interp.proof.arrays import Array, array_gap
 from interp.proof.courses import deviation, is_course, mean_gap
 from interp.proof.files import file_items
-from interp.proof.gap import SAME
+from interp.proof.gap import SAME, Gap
 from interp.proof.given import given_items
 from interp.proof.numbers import Leaf, named, number_gap
 from interp.proof.pair import Pair, absent
@@ -69,7 +69,9 @@ def metric_items(pair: Pair) -> Iterator[Item]:
     first, second = _metrics(pair.recorded), _metrics(pair.repeated)
     for name in sorted({*first, *second}):
         if name not in first or name not in second:
-            yield absent(name, repr(first[name][0]) if name in first else None)
+            item = absent(name, repr(first[name][0]) if name in first else None)
+            told = pair.tolerance(name) is Tolerance.TOLD
+            yield pair.item(name, Gap(True, None, f"{item.detail}; not judged")) if told else item
         else:
             yield pair.item(name, number_gap(first[name], second[name], pair.tolerance(name)))
 

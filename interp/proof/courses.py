@@ -1,7 +1,8 @@
 """Courses of gradient ascents side by side.
 
-Measured between two processors: pixels part (structural similarity from 1 down to 0.2), scores at the end differ by 0.1 % in the
-median of 30 images and by 5 % at most, and the courses move together (correlation 0.76 and more; of another seed 0.15 at most).
+Measured between processors, and between float32 and bfloat16: pixels part (structural similarity from 1 down to 0.03), scores at the end
+differ by 0.1 % in the median of 30 images and by 6 % at most, and the courses move together (correlation 0.72 and more; of another
+seed 0.48 at most).
 Another seed reaches the same scores, so it is told by its course alone.
 """
 
@@ -23,7 +24,7 @@ COURSES = ("scores", "logits")
 # The last 1 / TAIL of a course is its end.
 TAIL = 10
 # Changes from step to step of fewer steps say nothing; those of the same seed correlate at least so well.
-LEAST_STEPS, LEAST_TOGETHER = 16, 0.5
+LEAST_STEPS, LEAST_TOGETHER = 16, 0.6
 
 
 def is_course(name: str, dtype: str, shape: Sequence[int]) -> bool:

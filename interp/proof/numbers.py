@@ -1,9 +1,9 @@
 """The numbers of ``metrics.json`` side by side, each under its name ``metrics/KEY/...``.
 
 Floats are judged by their tolerance, relative to themselves; the bounds of an interval relative to the largest of mean and bounds,
-since a bound near zero says nothing of how well it is known. All else is a statement and must be equal under every tolerance:
-counts, ranks, names, flags, what is None. A flag that flips because a number crossed its threshold is another conclusion,
-and is called one.
+since a bound near zero says nothing of how well it is known. All else is a statement and must be equal under every tolerance
+but `Tolerance.TOLD`: counts, ranks, names, flags, what is None. A flag that flips because a number crossed its threshold is another
+conclusion, and is called one; those of optimized images hang on their pixels, and are told.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def number_gap(first: Leaf, second: Leaf, tolerance: Tolerance) -> Gap:
     if _same(one, other):
         return SAME
     words = f"{_said(other)}, {_said(one)} was recorded"
-    if tolerance is Tolerance.TOLD and type(one) is type(other):
+    if tolerance is Tolerance.TOLD:
         return Gap(True, None, f"{words}; not judged")
     if not (isinstance(one, float) and isinstance(other, float)) or tolerance is Tolerance.EXACT:
         return Gap(False, None, words)

@@ -21,6 +21,7 @@ from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.figures import MapPanel, Scale
 from interp.images import Photo
+from interp.report import tolerances
 from interp.report.compose import lead, measures, predictions
 from interp.report.product import Figure, Product, Tick
 from interp.report.standard import contending
@@ -69,6 +70,7 @@ def attribute(model: Model, photos: Sequence[Photo], asked: Asked, limits: Limit
         arrays,
         {"predictions": predictions(people), "maps": said},
         files=files,
+        tolerances=tolerances.MAPS,
     )
 
 

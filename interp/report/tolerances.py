@@ -1,7 +1,7 @@
 """How far each product may be from itself where it is made again on another machine: patterns for `Product.tolerances`.
 
-Measured between processors (AVX-512, AVX2, SSE), threads and precisions. What no pattern names is `Tolerance.COMPUTED`: maps and
-activations repeat within 1e-6 of their largest magnitude, so another weight, layer or picture is told from rounding.
+Measured between processors (AVX-512, AVX2, SSE), threads and precisions. What no pattern names is `Tolerance.COMPUTED`: activations and
+maps at layers repeat within 2e-6 of their largest magnitude.
 """
 
 from __future__ import annotations
@@ -33,7 +33,19 @@ FEATURES: Declared = {
 
 REPORT: Declared = {**KERNELS, **ACTIVATIONS, **FEATURES, "figures/overview": OPTIMIZED}
 
+MAPS: Declared = {
+    "maps/*": DERIVED,
+    "maps/*@*": COMPUTED,
+    "maps/*/occlusion*": COMPUTED,
+    "maps/*/feature-ablation*": COMPUTED,
+    "metrics/maps/*": DERIVED,
+}
+"""Attribution maps. The gradient to the picture jumps where a ReLU opens, so a rounding may move it: by 0.3 % of the largest value in
+a map of integrated gradients. Maps at a layer, and of what is only computed forwards, repeat within 1e-5.
+"""
+
 SCORED: Declared = {
+    **MAPS,
     "metrics/*": DERIVED,
     "metrics/predictions/*": COMPUTED,
     "figures/ranking": DERIVED,
@@ -42,13 +54,13 @@ SCORED: Declared = {
 }
 """What metrics say of attribution maps: areas under curves, ranks, intervals. Arrays and numbers are both called ``metrics/``."""
 
-SANITY: Declared = {"alike/*": DERIVED, "metrics/*": DERIVED, "metrics/predictions/*": COMPUTED, "figures/randomization-*": DERIVED}
+SANITY: Declared = {**MAPS, "alike/*": DERIVED, "metrics/*": DERIVED, "metrics/predictions/*": COMPUTED, "figures/randomization-*": DERIVED}
 """Likeness of maps as weights are randomized: correlations of ranks."""
 
 TRUTH: Declared = {**SCORED}
 """Maps of a network that is trained within the run: training sums in another order, and so finds another network."""
 
-NETWORKS: Declared = {**SCORED, "*/metrics/*": DERIVED, "masks/*": EXACT}
+NETWORKS: Declared = {**SCORED, "*/metrics/*": DERIVED, "*/maps/*": DERIVED, "masks/*": EXACT}
 """Several networks that are trained within the run."""
 
 DEPTH: Declared = {**FEATURES, "metrics/ratio_to_photographs/*": OPTIMIZED}

@@ -32,8 +32,8 @@ _LISTS = (list, Sequence)
 _MAPPINGS = (dict, Mapping)
 
 
-class _WrongError(InterpError):
-    """A value of another type than its field's, and where."""
+class WrongType(InterpError):
+    """A value of another type than its field's; ``where`` it stands."""
 
     def __init__(self, message: str, where: str) -> None:
         super().__init__(message)
@@ -45,12 +45,9 @@ def decode(kind: type[T], value: Mapping[str, object], where: str = "config") ->
 
     A missing field takes its default. Enums go by name (or value), nested dataclasses are mappings whose key ``class`` must be
     their name where it is there, paths are texts, and a whole number will do for a float. Raises InterpError in one line for an
-    unknown or missing field and for a value of another type, with the dotted place below ``where``.
+    unknown or missing field and for a value of another type (`WrongType`), with the dotted place below ``where``.
     """
-    try:
-        made = _dataclass(kind, value, where, None)
-    except _WrongError as error:
-        raise InterpError(str(error)) from None
+    made = _dataclass(kind, value, where, None)
     assert isinstance(made, kind)
     return made
 
@@ -78,7 +75,7 @@ def _dataclass(kind: type, value: object, where: str, base: object) -> object:
         raise _wrong(kind, value, where)
     given = {key: item for key, item in value.items() if key != "class"}
     if value.get("class", kind.__name__) != kind.__name__:
-        raise _WrongError(f"`{where}.class` is {_found(value['class'])}; the options here are those of {kind.__name__}", where)
+        raise WrongType(f"`{where}.class` is {_found(value['class'])}; the options here are those of {kind.__name__}", where)
     hints = _hints(kind)
     for key in given:
         if key not in hints:
@@ -158,7 +155,7 @@ def _union(kind: Any, value: object, where: str, base: object) -> object:
     for member in members:
         try:
             return _value(member, value, where, base)
-        except _WrongError as error:
+        except WrongType as error:
             deeper += [error] if error.where != where else []
         except InterpError:
             # What stands inside is wrong, not its kind: said unless another member takes the value, or there is but one mapping.
@@ -191,15 +188,15 @@ def _tuple(kind: Any, value: object, where: str) -> tuple[object, ...]:
     if len(inside) == 2 and inside[1] is Ellipsis:
         inside = (inside[0],) * len(value)
     if len(value) != len(inside):
-        raise _WrongError(f"`{where}` is a list of {len(value)}; it takes {_wanted(kind)}", where)
+        raise WrongType(f"`{where}` is a list of {len(value)}; it takes {_wanted(kind)}", where)
     return tuple(_value(member, item, f"{where}[{i}]") for i, (member, item) in enumerate(zip(inside, value, strict=True)))
 
 
-def _wrong(kind: Any, value: object, where: str, choices: Sequence[str] = ()) -> _WrongError:
+def _wrong(kind: Any, value: object, where: str, choices: Sequence[str] = ()) -> WrongType:
     hint = nearest(value, choices) if isinstance(value, str) else ""
     if type(value) in (bool, int, float) and any(_bare(member) is str for member in (kind, *get_args(kind))):
         hint = f"write '{str(value).lower() if isinstance(value, bool) else value}' in quotes"
-    return _WrongError(f"`{where}` is {_found(value)}; it takes {_wanted(kind)}{': ' + hint if hint else ''}", where)
+    return WrongType(f"`{where}` is {_found(value)}; it takes {_wanted(kind)}{': ' + hint if hint else ''}", where)
 
 
 def _found(value: object) -> str:

@@ -118,11 +118,15 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class FigureEntry:
-    """Of the figure in the files `figures/STEM.*`: the hash of its spec, what is seen (``alt``) and what it means (``caption``)."""
+    """Of the figure in the files `figures/STEM.*`: the hash of its spec, what is seen (``alt``), what it means (``caption``).
+
+    ``place`` is its place among the figures of the run, 0 the first.
+    """
 
     spec: str
     alt: str = ""
     caption: str = ""
+    place: int = 0
 
 
 @dataclass(frozen=True)

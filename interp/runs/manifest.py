@@ -228,7 +228,7 @@ def _manifest(top: JsonObject) -> Manifest:
         seconds=top.number("seconds"),
         tolerances={pattern: _tolerance(pattern, name) for pattern, name in top.named_texts("tolerances").items()},
         arrays=top.table("arrays", lambda a: ArrayEntry(a.text("sha256"), a.text("dtype"), a.sizes("shape"))),
-        figures=top.table("figures", lambda item: FigureEntry(item.text("spec"), item.text("alt"), item.text("caption"))),
+        figures=top.table("figures", _figure),
         files=top.table("files", lambda item: FileEntry(item.text("sha256"), item.whole("bytes"))),
         about=top.one("about", lambda item: About(item.text("title"), item.text("question"), item.text("lead"))),
     )
@@ -236,6 +236,10 @@ def _manifest(top: JsonObject) -> Manifest:
 
 def _model(item: JsonObject) -> ModelEntry:
     return ModelEntry(item.text("reference"), item.text("weights"), item.text("weights_sha256"), item.whole("parameters"))
+
+
+def _figure(item: JsonObject) -> FigureEntry:
+    return FigureEntry(item.text("spec"), item.text("alt"), item.text("caption"), item.whole("place"))
 
 
 def _input(item: JsonObject) -> InputEntry:

@@ -27,7 +27,6 @@ from interp.runs.machine import Machine
 from interp.runs.manifest import ARRAYS, CONFIG, MANIFEST, METRICS, Manifest
 from interp.runs.origin import source_commit, versions
 from interp.runs.place import Place, numbered, sync
-from interp.runs.place import refuse as refuse
 from interp.runs.plain import canonical, config_entry, plain, portable, prose, relative_path
 from interp.runs.tolerance import Tolerance
 
@@ -170,7 +169,7 @@ class Run:
         if stem in self._figures:
             raise InterpError(f"the figure `{stem}` is already there; give each figure of the run its own stem")
         relative_path(f"figures/{stem}", "`figure`")
-        self._figures[stem] = FigureEntry(entry.spec, prose(entry.alt), prose(entry.caption))
+        self._figures[stem] = FigureEntry(entry.spec, prose(entry.alt), prose(entry.caption), len(self._figures))
 
     def about(self, about: About) -> None:
         """Say what the run is about."""

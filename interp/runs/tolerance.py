@@ -29,7 +29,7 @@ class Tolerance(Enum):
     """Images of gradient ascent: their pixels part ways after some steps, so their scores are compared, each within 10 %, and the mean
     difference of many within 3 %."""
     TOLD = "told"
-    """Measured on the very pixels of such an image, or chosen by them: told, not judged; only its kind must be the same."""
+    """Measured on the very pixels of such an image, or decided by them, as its flags are: told, not judged."""
 
 
 DEFAULT = Tolerance.COMPUTED

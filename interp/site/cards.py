@@ -110,7 +110,7 @@ def card(run: Listed, root: Path, status: Status, changed: Collection[str] = ())
     folder = run.folder.relative_to(root).as_posix()
     sound = manifest.files.keys() - set(changed)
     figures = []
-    for stem in _by_weight(manifest):
+    for stem in sorted(manifest.figures, key=lambda stem: (manifest.figures[stem].place, stem)):
         file = next((f"figures/{stem}.{suffix}" for suffix in _SHOWN if f"figures/{stem}.{suffix}" in sound), None)
         if file is not None:
             entry = manifest.figures[stem]
@@ -124,13 +124,3 @@ def status_of(identity: str, record: Mapping[str, Status], problems: Sequence[st
         more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
         return Status(Proved.CHANGED, f"{problems[0]}{more}")
     return record.get(identity, Status(Proved.UNKNOWN))
-
-
-def _by_weight(manifest: Manifest) -> list[str]:
-    """The figures, the main one first: an overview, else the one whose name says most of the experiment's."""
-
-    def weight(stem: str) -> tuple[bool, int, str]:
-        words = set(re.split(r"[^a-z0-9]+", manifest.experiment.lower().replace("_", "-")))
-        return (stem != "overview", -len(words & set(re.split(r"[^a-z0-9]+", stem.lower().replace("_", "-")))), stem)
-
-    return sorted(manifest.figures, key=weight)

@@ -10,7 +10,7 @@ from interp.synthetic.options import CLASSES, EASY, HARD, MEDIUM, Difficulty, Sh
 from interp.synthetic.outlines import Shape
 from interp.synthetic.shapes import Scene, ShapeSet, Split, draw, scene
 from interp.synthetic.textures import Texture
-from interp.synthetic.training import Progress, TrainingOptions, train
+from interp.synthetic.training import Lesson, Progress, TrainingOptions, lesson, train
 from interp.synthetic.truth import Truth, accuracy, truth
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "HARD",
     "MEDIUM",
     "Difficulty",
+    "Lesson",
     "Progress",
     "Scene",
     "Shape",
@@ -31,6 +32,7 @@ __all__ = [
     "Truth",
     "accuracy",
     "draw",
+    "lesson",
     "restored",
     "scene",
     "train",

@@ -20,6 +20,7 @@ from interp.synthetic.network import WIDTHS, model_of, untrained
 from interp.synthetic.options import ShapeOptions
 from interp.synthetic.shapes import draw
 
+CPU = torch.device("cpu")
 # Pictures drawn between two reports of progress.
 _DRAWN_AT_ONCE = 250
 
@@ -79,26 +80,47 @@ def silent(progress: Progress) -> None:
     """Shows nothing."""
 
 
-def train(options: TrainingOptions, on_step: Callable[[Progress], None] = silent) -> Model:
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Pictures to learn from, the plain ones first: ``images`` uint8 (N, 3, rows, cols), ``labels`` (N,)."""
+
+    images: UInt8[Tensor, "n 3 rows cols"]
+    labels: Int[Tensor, " n"]
+
+
+def train(
+    options: TrainingOptions, on_step: Callable[[Progress], None] = silent, pictures: Lesson | None = None, device: torch.device = CPU
+) -> Model:
     """A convolutional network that tells the shapes apart, as a `Model` with class names; see `fit`."""
-    return fit(untrained(options.shapes, options.seed, options.widths), options, on_step)
+    return fit(untrained(options.shapes, options.seed, options.widths), options, on_step, pictures, device)
 
 
-def fit(net: nn.Module, options: TrainingOptions, on_step: Callable[[Progress], None] = silent) -> Model:
-    """``net`` itself, trained on the shapes, as a `Model` with class names.
+def fit(
+    net: nn.Module,
+    options: TrainingOptions,
+    on_step: Callable[[Progress], None] = silent,
+    pictures: Lesson | None = None,
+    device: torch.device = CPU,
+) -> Model:
+    """``net`` itself, trained on the shapes, as a `Model` with class names on ``device``.
 
-    AdamW with a warm-up and a cosine to zero, cross-entropy with smoothed labels. Global random state and the number of
-    threads are left as they were. Raises Unsupported where the pictures are too small for the network.
+    AdamW with a warm-up and a cosine to zero, cross-entropy with smoothed labels. ``pictures`` are drawn unless given: several
+    networks may learn from the same, and only one has to wait for them. Global random state and the number of threads are left
+    as they were. Raises Unsupported where the pictures are too small for the network, InterpError where they are not as many as
+    ``options`` says.
     """
     with _threads(options.threads):
-        images, labels = _drawn(options, on_step)
-        _fit(net, images, labels, options, on_step)
+        pictures = lesson(options, on_step) if pictures is None else pictures
+        if len(pictures.labels) != options.n_plain + options.n_images:
+            asked = f"`n_plain` {options.n_plain} and `n_images` {options.n_images}"
+            raise InterpError(f"there are {len(pictures.labels)} pictures for {asked}: draw them with `lesson` of the same options")
+        _fit(net.to(device), pictures, options, on_step, device)
         net.to(memory_format=torch.contiguous_format)
         return model_of(net, options.shapes)
 
 
-def _drawn(options: TrainingOptions, on_step: Callable[[Progress], None]) -> tuple[Tensor, Tensor]:
-    """The pictures as uint8 (N, 3, rows, cols) and their labels: the plain ones first."""
+def lesson(options: TrainingOptions, on_step: Callable[[Progress], None] = silent) -> Lesson:
+    """The pictures that ``options`` names, drawn from its seed."""
     images, labels = [], []
     total = options.n_plain + options.n_images
     smoother = replace(options.shapes.difficulty, relief=options.shapes.difficulty.relief / 3)
@@ -111,10 +133,10 @@ def _drawn(options: TrainingOptions, on_step: Callable[[Progress], None]) -> tup
                 images.append(torch.from_numpy(part.images).permute(0, 3, 1, 2))
                 labels.append(torch.from_numpy(part.labels))
         on_step(Progress(0, options.steps, float("nan"), float("nan")))
-    return torch.cat(images), torch.cat(labels)
+    return Lesson(torch.cat(images), torch.cat(labels))
 
 
-def _fit(net: nn.Module, images: Tensor, labels: Tensor, options: TrainingOptions, on_step: Callable[[Progress], None]) -> None:
+def _fit(net: nn.Module, pictures: Lesson, options: TrainingOptions, on_step: Callable[[Progress], None], device: torch.device) -> None:
     net.train().to(memory_format=torch.channels_last)
     decayed = [p for p in net.parameters() if p.ndim > 1]
     free = [p for p in net.parameters() if p.ndim == 1]
@@ -123,18 +145,19 @@ def _fit(net: nn.Module, images: Tensor, labels: Tensor, options: TrainingOption
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, options.learning_rate, total_steps=options.steps, pct_start=0.12, cycle_momentum=False
     )
-    fast = has_fast_bf16(torch.device("cpu"))
+    fast = has_fast_bf16(device)
     for step in range(options.steps):
         chosen = _batch(step, options)
-        x = augmented(images[chosen], generator(options.seed, "mirroring", step))
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+        x = augmented(pictures.images[chosen], generator(options.seed, "mirroring", step)).to(device)
+        labels = pictures.labels[chosen].to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=fast):
             logits = net(x.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(logits.float(), labels[chosen], label_smoothing=0.05)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=0.05)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        right = float((logits.argmax(1) == labels[chosen]).float().mean())
+        right = float((logits.argmax(1) == labels).float().mean())
         on_step(Progress(step + 1, options.steps, float(loss.detach()), right))
     optimizer.zero_grad()
 

@@ -21,7 +21,7 @@ from interp.core.rng import generator
 from interp.errors import InterpError, Unsupported
 from interp.synthetic.network import ConvUnit
 from interp.synthetic.options import EASY, ShapeOptions
-from interp.synthetic.training import Progress, TrainingOptions, fit, silent
+from interp.synthetic.training import CPU, Lesson, Progress, TrainingOptions, fit, silent
 
 PATCH = 8
 
@@ -89,11 +89,16 @@ class ShapeTransformer(nn.Module):
         return logits
 
 
-def train(options: TransformerOptions = TransformerOptions(), on_step: Callable[[Progress], None] = silent) -> Model:
+def train(
+    options: TransformerOptions = TransformerOptions(),
+    on_step: Callable[[Progress], None] = silent,
+    pictures: Lesson | None = None,
+    device: torch.device = CPU,
+) -> Model:
     """A transformer that tells the shapes apart, as a `Model` with class names; otherwise as `interp.synthetic.training.train`."""
     # On the CPU the fused backward of attention takes longer than all the rest for so few tokens.
     with sdpa_kernel(SDPBackend.MATH):
-        model = fit(untrained(options), options.training, on_step)
+        model = fit(untrained(options), options.training, on_step, pictures, device)
     return replace(model, spec=replace(model.spec, reference="shapes-transformer"))
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from interp.cli import makes_run
 from interp.cli.commands import COMMANDS
+from interp.cli.options import SaveOptions
 from interp.runs.plain import portable
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.py"))
@@ -52,6 +53,11 @@ WORDS = [
     "$HOME",
 ]
 TEXTS = (st.sampled_from(WORDS) | st.text(st.characters(exclude_categories=["C"]), max_size=6)).filter(lambda text: portable(text) == text)
+# What the options themselves refuse otherwise.
+SAVING = {
+    "formats": st.sampled_from([("png",), ("svg", "pdf"), ("pdf", "webp", "png")]),
+    "dpi": st.integers(30, 1200),
+}
 PATHS = st.sampled_from(["w.pt", "a b/c", "-w.pt", "x=1"]).map(Path)
 
 
@@ -72,7 +78,7 @@ def drawn(kind: type[Any]) -> st.SearchStrategy[Drawn]:
     given = {}
     for field in dataclasses.fields(kind):
         if field.metadata.get("manifest", True):
-            values = _values(hints[field.name])
+            values = SAVING[field.name] if kind is SaveOptions and field.name in SAVING else _values(hints[field.name])
             if field.default is not dataclasses.MISSING:
                 values = st.just(field.default) | values
             given[field.name] = values

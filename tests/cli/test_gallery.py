@@ -69,7 +69,7 @@ def made_once(tmp_path_factory):
     root = tmp_path_factory.mktemp("once") / "results"
     make(root / "tour" / "small", config=Config(steps=16))
     make(
-        root / "tour" / "large", about=About("Tours", "Tours", "What is seen."), figures={"a": ("An a", ""), "overview": ("All", "It all.")}
+        root / "tour" / "large", about=About("Tours", "Tours", "What is seen."), figures={"overview": ("All", "It all."), "a": ("An a", "")}
     )
     make(root / "walk" / "one", "walk", figures={}, about=About(), seconds=75.0, model=None, command=("python", "experiments/walk.py"))
     return root

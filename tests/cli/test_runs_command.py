@@ -123,13 +123,13 @@ def test_two_runs_are_compared(results, capsys):
 
 
 def test_a_comparison_says_what_else_differs(results, capsys):
-    make(
-        results / "walk" / "two", "walk", machine=replace(MACHINE, accelerator="H200"), figures={"wide": ("a", "b")}, metrics={}, arrays={}
-    )
+    other = {"config": Config(images=()), "machine": replace(MACHINE, accelerator="H200")}
+    make(results / "walk" / "two", "walk", figures={"wide": ("a", "b")}, metrics={}, arrays={}, **other)
     out = told(capsys, "runs", "compare", "walk/one", "walk/two")
     lines = rows(out)
+    assert ["images", "cat,coffee", "[]"] in lines
     assert ["model", "resnet18", "embedded"] in lines
-    assert ["accelerator", "H200"] in lines
+    assert ["accelerator", '""', "H200"] in lines
     assert ["threads", "1", "2"] in lines
     assert "machine: 2 differ, 6 equal" in out
     assert "figures only in A: grid" in out
@@ -195,5 +195,13 @@ def test_without_a_folder_of_results_the_line_says_so(here, capsys):
 def test_the_word_list_may_be_left_out():
     assert spelled(["runs", "results/tour", "--json"]) == ["runs", "list", "results/tour", "--json"]
     assert spelled(["runs", "--where", "steps=3"]) == ["runs", "list", "--where", "steps=3"]
-    for words in (["runs"], ["runs", "list", "x"], ["runs", "compare", "a", "b"], ["runs", "export"], ["runs", "--help"], ["gallery", "x"], []):
+    for words in (
+        ["runs"],
+        ["runs", "list", "x"],
+        ["runs", "compare", "a", "b"],
+        ["runs", "export"],
+        ["runs", "--help"],
+        ["gallery", "x"],
+        [],
+    ):
         assert spelled(words) == words

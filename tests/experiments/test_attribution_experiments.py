@@ -87,7 +87,7 @@ def test_ground_truth_is_that_of_held_out_pictures(product_of):
     assert len(names) == metrics["truth"]["n_images"] == 4
     for name in names:
         label, index = name.split("-")
-        drawn = draw(replace(SHAPES, difficulty=ShapeOptions().difficulty), [int(index)], split=Split.HELD_OUT)
+        drawn = draw(replace(SHAPES, size=(48, 48), difficulty=ShapeOptions().difficulty), [int(index)], split=Split.HELD_OUT)
         assert drawn.names[int(drawn.labels[0])] == label == metrics["predictions"][name]["prediction"]
         assert np.array_equal(arrays[f"masks/{name}"], drawn.masks[0])
         assert np.array_equal(arrays[f"pictures/{name}"], drawn.tensor[0].numpy())

@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from interp import runs
-from interp.cli.options import SaveOptions
+from interp.cli.options import ModelOptions, SaveOptions
 from interp.comparisons.ablation import spectra
 from interp.comparisons.faces import gram_cosines, likeness_panel, mean_of_pairs, pairwise
 from interp.comparisons.feature_grids import judged
@@ -256,7 +256,7 @@ def test_times_are_told_and_not_kept(finished, capsys):
     told = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in told[:2]] == ["lucent", "interp"]
     assert all(line.endswith("1 steps each") for line in told[:2])
-    again = finished("engines", depth=1, steps=1, seed=0)
+    again = finished("engines", depth=1, steps=1, loading=ModelOptions())
     assert run.metrics == again.metrics, "what is written is the same again"
     assert all(np.array_equal(run.arrays[name], again.arrays[name]) for name in run.arrays)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from two_runs import MODEL, OTHER_SPEC, SPEC, THERE, Made, both, nothing, one, png
+from two_runs import MODEL, OTHER_SPEC, SPEC, THERE, Made, both, nothing, one
 
 from interp.proof.verdict import Compared, Verdict
 from interp.runs import CommitEntry, Tolerance
@@ -21,7 +21,7 @@ COMMIT, OTHER_COMMIT = CommitEntry("a" * 40, dirty=False), CommitEntry("b" * 40,
 
 def drawn(spec: str = SPEC, picture: np.ndarray = PICTURE, **given: object) -> Made:
     """A run with one figure, whose PNG holds the identity of its run."""
-    return nothing(figures={"grid": (spec, {"png": png(picture, "run IDENTITY")})}, **given)
+    return nothing(figures={"grid": (spec, {"png": picture})}, **given)
 
 
 def compared(folder: Path, first: Made, second: Made) -> tuple[Verdict, float | None, str]:
@@ -86,15 +86,16 @@ def test_another_size_is_another_figure_even_there(tmp_path: Path) -> None:
     assert (verdict, words) == (DIFFERENT, "png: 19 x 30 px, 20 x 30 px was recorded")
 
 
-class TestDrawing:
-    NEW = {"torch": "2.0", "matplotlib": "3.10", "tyro": "1"}
+NEW = {"torch": "2.0", "matplotlib": "3.10", "tyro": "1"}
 
+
+class TestDrawing:
     def test_the_same_spec_may_be_drawn_otherwise_by_another_version(self, tmp_path: Path) -> None:
-        found = compared(tmp_path, drawn(), drawn(picture=255 - PICTURE, versions=self.NEW))
+        found = compared(tmp_path, drawn(), drawn(picture=255 - PICTURE, versions=NEW))
         assert found == (WITHIN, None, "png: other pixels of the same spec; matplotlib 3.9, not 3.10")
 
     def test_another_spec_may_not(self, tmp_path: Path) -> None:
-        assert compared(tmp_path, drawn(), drawn(OTHER_SPEC, 255 - PICTURE, versions=self.NEW))[0] is DIFFERENT
+        assert compared(tmp_path, drawn(), drawn(OTHER_SPEC, 255 - PICTURE, versions=NEW))[0] is DIFFERENT
 
     def test_another_commit_is_no_excuse_for_pixels(self, tmp_path: Path) -> None:
         verdict, _, words = compared(tmp_path, drawn(commit=COMMIT), drawn(picture=levels(1), commit=OTHER_COMMIT))
@@ -138,7 +139,7 @@ def test_colour_below_full_transparency_is_not_seen(tmp_path: Path) -> None:
     clear = np.zeros((4, 4, 4), dtype=np.uint8)
     other = clear.copy()
     other[..., 0] = 200
-    model = replace(MODEL, weights="trained anew")  # so that the stamps differ
+    model = replace(MODEL, weights="trained anew")  # so that the identities differ
     assert compared(tmp_path, drawn(picture=clear), drawn(picture=other, model=model))[0] is IDENTICAL
 
 

@@ -287,7 +287,7 @@ def test_a_damaged_run_is_not_compared_with(here: Path, ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nowhere"], r"there is no folder 'nowhere' to verify"),
+        (["nowhere"], r"no run .nowhere. below .results."),
         (["pics"], r"'pics' holds no run: no manifest.json below it"),
         (["made", "--threads", "0"], r"--threads 0 is too small: give 1 or more"),
         (["made", "--inputs", "none"], r"there is no folder 'none' to look for inputs in \(--inputs\)"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
@@ -28,11 +29,11 @@ class Config:
 
 @dataclass(frozen=True)
 class Made:
-    """What a run is to hold; ``figures``: stem -> (hash of the spec, files by suffix)."""
+    """What a run is to hold; ``figures``: stem -> (hash of the spec, files by suffix, where an array is drawn as PNG with its stamp)."""
 
     arrays: Mapping[str, np.ndarray]
     metrics: Mapping[str, object]
-    figures: Mapping[str, tuple[str, Mapping[str, bytes]]]
+    figures: Mapping[str, tuple[str, Mapping[str, bytes | np.ndarray]]]
     files: Mapping[str, bytes]
     config: Config = Config()
     seed: int = 0
@@ -50,18 +51,19 @@ def nothing(**given: object) -> Made:
 
 
 def write(folder: Path, made: Made) -> Path:
-    """The run on disk; each PNG, PDF and SVG may hold IDENTITY and COMMIT, which stand for those of its run."""
-    run = Run.create(
-        folder,
-        experiment="tour",
-        program=Program("command", "tour"),
-        config=made.config,
-        seed=made.seed,
-        machine=made.machine,
-        model=made.model,
-        inputs=made.inputs,
-    )
-    run._entry |= {"commit": made.commit, "versions": dict(made.versions or {"torch": "2.0", "matplotlib": "3.9", "tyro": "1"})}  # type: ignore[operator]
+    """The run on disk; files may hold IDENTITY and COMMIT, which stand for those of its run."""
+    told = made.versions or {"torch": "2.0", "matplotlib": "3.9", "tyro": "1"}
+    with patch("interp.runs.run.source_commit", return_value=made.commit), patch("interp.runs.run.versions", return_value=dict(told)):
+        run = Run.create(
+            folder,
+            experiment="tour",
+            program=Program("command", "tour"),
+            config=made.config,
+            seed=made.seed,
+            machine=made.machine,
+            model=made.model,
+            inputs=made.inputs,
+        )
     with run:
         run.tolerances(made.tolerances or {})
         run.arrays(made.arrays)
@@ -70,7 +72,7 @@ def write(folder: Path, made: Made) -> Path:
         for stem, (spec, files) in made.figures.items():
             run.figure(stem, FigureEntry(spec))
             for suffix, data in files.items():
-                run.write(f"figures/{stem}.{suffix}", _marked(data, marks))
+                run.write(f"figures/{stem}.{suffix}", png(data, run.identity) if isinstance(data, np.ndarray) else _marked(data, marks))
         for path, data in made.files.items():
             run.write(path, _marked(data, marks))
     return folder

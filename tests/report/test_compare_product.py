@@ -31,7 +31,7 @@ from interp.report.compare import compare
 from interp.report.comparison import Asked
 from interp.report.product import Numbers, Product, silent, write
 from interp.report.standard import contending
-from interp.runs import Run, verify
+from interp.runs import Machine, Program, Run, verify
 from interp.site import Table
 from interp.zoo import load
 
@@ -376,7 +376,8 @@ def test_numbers_of_a_map_that_are_not_finite_are_none_in_the_metrics(trap_model
 def test_a_table_without_a_figure_has_a_section_too(made, tmp_path):
     table = Table(("metric",), (("0.125",),), "A caption.")
     bare = replace(made, figures=(), numbers=(Numbers("Alone", table, {"alone.csv": b"0.125"}, "Words before it."),))
-    with Run.create(tmp_path / "run", experiment="test", config=LIMITS, seed=0) as run:
+    program, machine = Program("command", "test"), Machine("Linux x86_64", "a processor")
+    with Run.create(tmp_path / "run", experiment="test", program=program, config=LIMITS, seed=0, machine=machine) as run:
         write(bare, run)
     shown = (tmp_path / "run" / "index.html").read_text()
     assert all(words in shown for words in ("Alone", "Words before it.", "0.125", "A caption."))

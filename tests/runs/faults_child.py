@@ -162,6 +162,10 @@ ACTIONS: dict[str, Callable[[], None]] = {"full": full, "stop": stopped, "kill":
 
 def child(order: Order) -> Order:
     """What became of the order; of one that is to be killed nobody hears."""
+    if "user" in order:
+        os.setgroups([])
+        os.setgid(order["user"])
+        os.setuid(order["user"])
     action = order.get("action", "kill")
     countdown = Countdown(order.get("at"), ACTIONS[action], lasting=action == "full")
     seen: list[tuple[str, int]] = []

@@ -14,7 +14,21 @@ from torch import nn
 from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.errors import BadFile, InterpError, Unsupported
-from interp.synthetic import EASY, Progress, Shape, ShapeOptions, Split, TrainingOptions, accuracy, draw, restored, train, truth, weights
+from interp.synthetic import (
+    EASY,
+    Progress,
+    Shape,
+    ShapeOptions,
+    Split,
+    TrainingOptions,
+    accuracy,
+    draw,
+    lesson,
+    restored,
+    train,
+    truth,
+    weights,
+)
 from interp.synthetic.network import model_of, untrained
 from interp.synthetic.training import augmented
 
@@ -162,3 +176,19 @@ BAD = {
 def test_bad_options(message: str) -> None:
     with pytest.raises(InterpError, match=message):
         replace(SHORT, **BAD[message])
+
+
+def test_networks_may_learn_from_pictures_drawn_once() -> None:
+    once = replace(SHORT, n_images=48, n_plain=24, n_epochs=1)
+    pictures = lesson(once)
+    drawn = draw(TINY, range(24, 72))
+    assert np.array_equal(pictures.images[24:].permute(0, 2, 3, 1).numpy(), drawn.images), "the plain ones come first"
+    assert pictures.labels[24:].tolist() == drawn.labels.tolist()
+    given, other = train(once, pictures=pictures), train(replace(once, seed=1), pictures=pictures)
+    assert given.spec.sha256 == train(once).spec.sha256 != other.spec.sha256
+
+
+def test_pictures_of_other_options_are_refused() -> None:
+    once = replace(SHORT, n_images=48, n_plain=24, n_epochs=1)
+    with pytest.raises(InterpError, match=r"there are 72 pictures for `n_plain` 24 and `n_images` 72: draw them with `lesson`"):
+        train(replace(once, n_images=72), pictures=lesson(once))

@@ -1,13 +1,14 @@
-"""How was the network that ships with interp trained, and how good is it?
+"""Make the weights of the network that ships with interp, and say how good it is.
 
-A plain stack of nine convolutions, trained on small photographs of 200 classes. Everything that this project draws
-offline comes from it, so its training is an experiment like the others: seeded, checkpointed, resumable (run the
-same command again), on any device. Any folder of class folders, or Parquet files with the columns image and label,
-will do; the run's folder then holds weights that ``interp report embedded --weights FILE`` reads.
+A plain stack of nine convolutions, trained on small photographs of 200 classes. It needs those, and hours, and leaves weights
+instead of a run: so it is a tool, not an experiment. It is seeded, checkpointed, resumable (run the same command again), on any
+device. Any folder of class folders, or Parquet files with the columns image and label, will do; the folder ``--out`` then holds
+weights that ``interp report embedded --weights FILE`` reads.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +42,7 @@ class Config:
 
 
 def main(config: Config) -> None:
+    """Train, measure, and write the weights."""
     place = device(config.device)
     training, held_out = read(config.data, config.side), read(config.validation, config.side)
     with torch.random.fork_rng(devices=[]):
@@ -60,7 +62,8 @@ def main(config: Config) -> None:
         trainer.run(config.out / "checkpoint.pt", on_step)
     first, fifth = accuracy(trainer.averaged, held_out.images, held_out.labels, place)
     pack(trainer.averaged, config.out / "embedded.safetensors")
-    print(f"{len(held_out)} held-out pictures: top-1 {first:.2%}, top-5 {fifth:.2%}; weights in {config.out / 'embedded.safetensors'}")
+    found = f"{len(held_out)} held-out pictures: top-1 {first:.2%}, top-5 {fifth:.2%}"
+    sys.stdout.write(f"{found}; weights in {config.out / 'embedded.safetensors'}\n")
 
 
 if __name__ == "__main__":
