@@ -44,8 +44,8 @@ class Config:
     plain_images: int = 6000
     epochs: int = 3
     held_out: int = 500
-    images: int = 40
-    maps: int = 4
+    images: int = 32
+    maps: int = 3
     methods: tuple[str, ...] = ("attention-rollout", "gradient-rollout", "gradcam", "layercam", "saliency", "integrated-gradients")
     layers: tuple[str, ...] = ("blocks.0", "blocks.1", "blocks.2")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc", "deletion", "insertion")

@@ -46,8 +46,8 @@ class Config:
     epochs: int = 3
     convnet_epochs: int = 1
     held_out: int = 500
-    images: int = 48
-    maps: int = 3
+    images: int = 40
+    maps: int = 2
     methods: tuple[str, ...] = ("saliency", "smoothgrad", "input-x-gradient", "integrated-gradients", "occlusion", "gradcam", "layercam")
     layers: tuple[str, str] = ("stage2.1", "blocks.2")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc")

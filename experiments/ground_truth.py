@@ -42,7 +42,7 @@ class Config:
     epochs: int = 4
     held_out: int = 500
     images: int = 48
-    maps: int = 4
+    maps: int = 3
     methods: tuple[str, ...] = (
         "saliency",
         "smoothgrad",

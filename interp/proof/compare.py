@@ -30,12 +30,13 @@ SCORES = "scores of all images"
 """The item of what optimized images reach together."""
 
 
-def compare(recorded: Path, repeated: Path) -> Compared:
+def compare(recorded: Path, repeated: Path, options: tuple[str, ...] = ()) -> Compared:
     """Every array, number, figure and file of the run in ``repeated`` against that in ``recorded``.
 
+    ``options`` says in words which options were meant to differ: they are a reason for other bits, as another machine is.
     Raises BadFile where one of them is no sound run, or holds arrays or metrics that cannot be read.
     """
-    pair = Pair.of(recorded, repeated)
+    pair = Pair.of(recorded, repeated, options)
     items = [*given_items(pair), *array_items(pair), *metric_items(pair), *figure_items(pair), *file_items(pair)]
     return Compared(tuple(items), pair.why)
 

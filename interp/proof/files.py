@@ -24,6 +24,8 @@ def _item(pair: Pair, name: str) -> Item:
     if one == other or same_bytes(pair, name):
         return pair.item(name, SAME)
     words = f"other bytes ({other.bytes}, {one.bytes} were recorded)"
+    if name == CONFIG and pair.options:
+        return Item(name, Verdict.WITHIN, None, f"other options, as asked for: {'; '.join(pair.options)}")
     if name == CONFIG:
         return Item(name, Verdict.DIFFERENT, None, f"other options: {words}")
     if pair.telling:

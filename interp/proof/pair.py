@@ -25,15 +25,16 @@ class Pair:
     repeated: Path
     first: Manifest
     second: Manifest
+    options: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, recorded: Path, repeated: Path) -> Pair:
-        return cls(recorded, repeated, Manifest.read(recorded), Manifest.read(repeated))
+    def of(cls, recorded: Path, repeated: Path, options: tuple[str, ...] = ()) -> Pair:
+        return cls(recorded, repeated, Manifest.read(recorded), Manifest.read(repeated), options)
 
     @property
     def why(self) -> tuple[str, ...]:
         """Why bits of arrays may differ; () where they must not."""
-        return differences(self.first.machine, self.second.machine, self.first.versions, self.second.versions)
+        return (*differences(self.first.machine, self.second.machine, self.first.versions, self.second.versions), *self.options)
 
     @property
     def drawing(self) -> tuple[str, ...]:

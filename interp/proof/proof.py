@@ -18,7 +18,8 @@ from interp.proof.replay import AS_RECORDED, Replay, Settings, replay
 from interp.proof.verdict import Compared, Item, Verdict
 from interp.runs.changed import explain
 from interp.runs.differing import NOTHING, differing, short
-from interp.runs.manifest import CONFIG, ChangedManifest, Manifest
+from interp.runs.machine import differences
+from interp.runs.manifest import ChangedManifest, Manifest
 from interp.runs.verify import Problem, verify
 
 
@@ -71,7 +72,8 @@ def prove(run: Path, search: Search, settings: Settings = AS_RECORDED, again: Re
             notes = (*staged.notes, *_other_options(manifest, repeated))
             others = tuple(_other_inputs(manifest, repeated))
             if others:
-                raise Unrepeatable("; ".join(others))
+                why = differences(manifest.machine, repeated.machine, manifest.versions, repeated.versions)
+                raise Unrepeatable("; ".join((*others, *why)))
             return _judged(run, out, (manifest, repeated), notes, started)
     except Unrepeatable as problem:
         return Proof(run, manifest, Verdict.UNCHECKED, None, str(problem), _since(started))
@@ -102,12 +104,9 @@ def _judged(run: Path, other: Path, manifests: tuple[Manifest, Manifest], notes:
     from interp.proof.compare import compare
 
     try:
-        compared = compare(run, other)
+        compared = compare(run, other, tuple(_other_options(*manifests)))
     except InterpError as error:
         raise Unrepeatable(f"the two cannot be compared: {error}") from None
-    if manifests[0].config != manifests[1].config:
-        # Which options are others was asked for, and is said.
-        compared = Compared(tuple(item for item in compared.items if item.name != CONFIG), compared.why)
     reasons = [*compared.why, *notes]
     if not compared.verdict.holds:
         reasons = [_count(compared, "not the same"), *reasons, *_other_source(*manifests)]

@@ -42,7 +42,7 @@ def replay(manifest: Manifest, staged: Staged, out: Path, settings: Settings) ->
     that it started.
     """
     options = out.parent / "options.yaml"
-    options.write_bytes(to_yaml(manifest.experiment, with_device(manifest.config, settings.device)))
+    options.write_bytes(to_yaml(manifest.experiment, with_parent(with_device(manifest.config, settings.device), manifest.parent)))
     said = out.parent / "said"
     command = words(manifest.program, options, out, staged.script)
     code = run_child(command, staged.folder, environment(manifest, staged, settings), said)
@@ -70,6 +70,14 @@ def with_device(config: dict[str, object], device: str | None) -> dict[str, obje
         if device is not None and isinstance(holder, dict) and "device" in holder:
             holder["device"] = device
     return changed
+
+
+def with_parent(config: dict[str, object], parent: str | None) -> dict[str, object]:
+    """The options with the identity of the run that this one was derived from, which its page names."""
+    saving = config.get("saving")
+    if parent is None or not isinstance(saving, dict):
+        return config
+    return config | {"saving": saving | {"parent": parent}}
 
 
 def run_child(command: Sequence[str], folder: Path, variables: dict[str, str], said: Path) -> int:

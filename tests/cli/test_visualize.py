@@ -363,7 +363,7 @@ def test_a_run_with_its_table_film_and_measurements(here, capsys):
     with Image.open(here / "v" / "films" / "features.webp") as film:
         assert film.n_frames > 1
     manifest = json.loads((here / "v" / "manifest.json").read_text())
-    assert [item["name"] for item in manifest["inputs"]] == ["a"]
+    assert [(item["name"], item["role"]) for item in manifest["inputs"]] == [("a.png", "picture"), ("net.py", "code")]
     assert not list(here.glob(".*.kept"))
 
 
@@ -376,7 +376,7 @@ def test_a_held_out_model_is_asked_about_classes(here):
 
 def test_photographs_that_have_no_part_are_no_inputs(here):
     assert run(["visualize", "net.py:net", "0:0", "--random-weights", *FAST, "--out", "v"]) == 0
-    assert json.loads((here / "v" / "manifest.json").read_text())["inputs"] == []
+    assert [item["role"] for item in json.loads((here / "v" / "manifest.json").read_text())["inputs"]] == ["code"]
 
 
 def test_seeds_give_several_images_of_a_unit_and_the_first_is_that_of_one_seed(here):

@@ -196,7 +196,7 @@ def test_attention_stands_in_the_place_of_its_block(product_of):
         "gradcam@blocks.2",
     }
     name = next(iter(metrics["predictions"]))
-    assert arrays[f"maps/{name}/attention@blocks.3"].shape == (8, 8)
+    assert arrays[f"maps/{name}/attention@blocks.3"].shape == (6, 6)
     assert arrays[f"maps/{name}/attention@blocks.3"].sum() <= 1 + 1e-5
     assert "parts/Mass on the object/attention@blocks.3" in arrays
     layers = next(figure.grid for figure in product.figures if figure.stem.startswith("layers-"))

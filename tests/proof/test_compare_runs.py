@@ -230,3 +230,12 @@ def test_arrays_and_metrics_that_cannot_be_read_are_refused(tmp_path: Path) -> N
     (first / "metrics.json").write_bytes(b"{")
     with pytest.raises(BadFile, match=r"a/metrics.json` cannot be read"):
         compare(first, first)
+
+
+def test_options_that_were_to_differ_are_a_reason_for_other_bits(tmp_path: Path) -> None:
+    arrays = whole().arrays | {"maps": whole().arrays["maps"] + np.float32(1e-4)}
+    first, second = write(tmp_path / "a", whole()), write(tmp_path / "b", whole(arrays=arrays))
+    assert compare(first, second).verdict is DIFFERENT
+    found = compare(first, second, ("`config.precision` float32, not bfloat16",))
+    assert found.verdict is WITHIN
+    assert found.why == ("`config.precision` float32, not bfloat16",)

@@ -17,7 +17,7 @@ from proving import MACHINE, lay_files, make
 
 from interp.proof import replay as replaying
 from interp.proof.inputs import Staged, Unrepeatable
-from interp.proof.replay import AS_RECORDED, THREADS, Settings, environment, replay, run_child, with_device
+from interp.proof.replay import AS_RECORDED, THREADS, Settings, environment, replay, run_child, with_device, with_parent
 from interp.runs import Manifest
 from interp.runs.configfile import read_config
 from interp.runs.program import checkout
@@ -89,6 +89,12 @@ def test_another_device_goes_where_the_options_have_one() -> None:
     assert with_device({"device": "cpu"}, "mps") == {"device": "mps"}
     assert with_device({"steps": 1}, "mps") == {"steps": 1}
     assert config["loading"] == {"class": "ModelOptions", "device": "cpu"}
+
+
+def test_the_parent_is_passed_on_since_the_page_names_it() -> None:
+    config: dict[str, object] = {"steps": 1, "saving": {"dpi": 120}}
+    assert with_parent(config, "a" * 64) == {"steps": 1, "saving": {"dpi": 120, "parent": "a" * 64}}
+    assert with_parent(config, None) == config == {"steps": 1, "saving": {"dpi": 120}}
 
 
 def test_a_script_finds_its_neighbours(tmp_path: Path, manifest: Manifest) -> None:
