@@ -26,7 +26,7 @@ from interp.images import SAMPLES, Photo, load
 from interp.report.product import Figure, Product, Tick
 from interp.runs import Tolerance
 
-FILTERS = "All filters of the first layer, grey for zero; the first three on one scale. Moran's I: how alike neighbouring weights are."
+FILTERS = "All filters of the first layer, grey for zero, and the change; Moran's I (median): how alike neighbouring weights are."
 CURVES = "On windows that were never learned from, at moments on the way; by chance {:.0%} are right."
 
 

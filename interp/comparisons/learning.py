@@ -12,11 +12,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.comparisons.kernels import panel
+from interp.comparisons.scaling import number
 from interp.core.depth import kernel_layer
 from interp.core.model import Model
 from interp.core.rng import generator
 from interp.errors import InterpError
-from interp.figures import CurvePanel, Grid, Panel, TilePanel
+from interp.figures import CurvePanel, EmptyPanel, Grid, Panel, TilePanel
 from interp.images import Photo
 from interp.kernels import Kernels, Scale
 from interp.kernels import of as kernels_of
@@ -27,6 +28,7 @@ SIDES = (40, 120)
 LEARNED_FROM = 0.75
 """The share of each photograph, from the left, that is learned from."""
 
+PLUS_MINUS = "\u00b1"
 
 Step = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
@@ -63,6 +65,16 @@ class Course:
         self.filters[step], self.right[step] = filters, right
 
     @property
+    def before(self) -> Kernels:
+        """The filters of the first moment."""
+        return self.filters[min(self.filters)]
+
+    @property
+    def added(self) -> Kernels:
+        """The filters of the last moment less those of the first."""
+        return replace(self.before, weights=self.filters[max(self.filters)].weights - self.before.weights)
+
+    @property
     def smoothness(self) -> list[float]:
         """Moran's I, the median over the filters, of each moment."""
         return [smoothness(one) for one in self.filters.values()]
@@ -70,7 +82,8 @@ class Course:
     @property
     def numbers(self) -> dict[str, object]:
         """For ``metrics.json``."""
-        return {"steps": list(self.filters), "right": list(self.right.values()), "moran_i": self.smoothness}
+        found: dict[str, object] = {"steps": list(self.filters), "right": list(self.right.values()), "moran_i": self.smoothness}
+        return found | {"moran_i_added": smoothness(self.added)}
 
 
 def smoothness(filters: Kernels) -> float:
@@ -88,8 +101,8 @@ def windows(
     if count < len(photos):
         raise InterpError(f"{count} windows of {len(photos)} photographs: give at least one of each")
     images, labels = [], []
-    for number in range(count):
-        label = number % len(photos)
+    for place in range(count):
+        label = place % len(photos)
         pixels = photos[label].pixels
         cut = round(LEARNED_FROM * pixels.shape[1])
         part = pixels[:, cut:] if held_out else pixels[:, :cut]
@@ -136,23 +149,34 @@ def learned(model: Model, photos: Sequence[Photo], order: Int[Tensor, " places"]
 
 
 def filters(found: Mapping[str, Course], ready: Kernels, title: str) -> Grid:
-    """The filters before, after each way of learning, and those of the network as it is: the first ones on one scale."""
+    """The filters before, after each way of learning, and those of the network as it is; below, what learning added to them.
+
+    Within a row all but the network as it is are on one scale.
+    """
     some = next(iter(found.values()))
-    first, last = min(some.filters), max(some.filters)
-    shown = {"before": some.filters[first]} | {f"pixels {way}, after {last} steps": one.filters[last] for way, one in found.items()}
-    limit = max(one.limit for one in shown.values())
-    panels: list[Panel] = [_on(limit, one) for one in shown.values()]
-    headers = [f"{name}\nMoran's I {smoothness(one):.2f}" for name, one in [*shown.items(), ("the network as it is", ready)]]
-    return Grid(((*panels, panel(ready)),), (), tuple(headers), title, panel_size=2.6)
+    after = {f"pixels {way}, {max(one.filters)} steps": one.filters[max(one.filters)] for way, one in found.items()}
+    added = _on_one_scale([one.added for one in found.values()])
+    first, *later = _on_one_scale([some.before, *after.values()])
+    rows = ((first, *later, _told(ready, panel(ready))), (EmptyPanel(), *added, EmptyPanel()))
+    return Grid(rows, ("filters", "what learning\nadded"), ("before", *after, "the network as it is"), title, panel_size=2.6)
 
 
-def _on(limit: float, one: Kernels) -> Panel:
-    """As `panel`, but full colour stands for ``limit``."""
-    own = panel(one)
-    if not isinstance(own, TilePanel) or own.scale is not None:
-        return own
-    tiles = 0.5 + (one.rgb(Scale.SHARED)[: len(own.tiles)] - 0.5) * np.float32(one.limit / limit if limit > 0 else 0)
-    return replace(own, tiles=tiles, sublabel=own.sublabel.rpartition("\u00b1")[0] + f"\u00b1{limit:.2g}")
+def _on_one_scale(several: Sequence[Kernels]) -> list[Panel]:
+    """As `panel`, but full colour stands for the largest weight of them all."""
+    limit = max(one.limit for one in several)
+    found: list[Panel] = []
+    for one in several:
+        own = panel(one)
+        if isinstance(own, TilePanel) and own.scale is None:
+            tiles = 0.5 + (one.rgb(Scale.SHARED)[: len(own.tiles)] - 0.5) * np.float32(one.limit / limit if limit > 0 else 0)
+            own = replace(own, tiles=tiles, sublabel=f"{own.sublabel.rpartition(PLUS_MINUS)[0]}{PLUS_MINUS}{number(limit)}")
+        found.append(_told(one, own))
+    return found
+
+
+def _told(one: Kernels, own: Panel) -> Panel:
+    """With Moran's I in the place of the layer's name."""
+    return replace(own, label=f"Moran's I {number(round(smoothness(one), 2))}") if isinstance(own, TilePanel) else own
 
 
 def progress(found: Mapping[str, Course], ready: Kernels, title: str) -> Grid:

@@ -105,9 +105,12 @@ def test_before_and_after_share_a_scale():
     course.look(0, weak, 0.5)
     course.look(8, strong, 0.5)
     grid = filters({"in their order": course}, weak, "T")
-    before, after, ready = grid.rows[0]
-    assert all(isinstance(panel, TilePanel) for panel in grid.rows[0])
+    (before, after, ready), (_, added, _) = grid.rows
+    assert all(isinstance(panel, TilePanel) for panel in (before, after, ready, added))
     assert np.allclose(before.tiles, 0.5 + 0.5 * 0.1 / 0.4)
     assert np.allclose(after.tiles, 1)
     assert np.allclose(ready.tiles, 1), "the network as it is has a scale of its own"
     assert before.sublabel.endswith("\u00b10.4")
+    assert added.sublabel.endswith("\u00b10.3")
+    assert np.allclose(course.added.weights, 0.3)
+    assert (before.label, added.label) == ("Moran's I 0", "Moran's I 0")
