@@ -21,7 +21,7 @@ from interp.core.unit import Unit
 from interp.featurevis import AscentConfig, Cosine, Fourier, Jitter, Logit, Weighted, inversion, visualize
 from interp.images import Photo, array, load, uint8
 from interp.report import tolerances
-from interp.report.features import suitable_size
+from interp.report.features import FLOAT32, suitable_size
 from interp.report.product import Figure, Product, Tick
 
 
@@ -54,7 +54,7 @@ def main(config: Config) -> None:
         depths = spread(model, 5)
         layer = config.layer or depths[len(depths) // 2].name
         hidden = inversion(model, layer, given, photos[0].name)
-        plain = AscentConfig(steps=config.steps, size=size, rate=Cosine(0.02), param=start, transform=Jitter(2), best=False)
+        plain = AscentConfig(config.steps, size, rate=Cosine(0.02), param=start, transform=Jitter(2), best=False, precision=FLOAT32)
         found: dict[str, list[Accented]] = {names[unit]: [] for unit in units}
         for weight in config.distances:
             ascent = replace(plain, regularizers=(Weighted(hidden, weight),))

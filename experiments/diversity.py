@@ -23,7 +23,7 @@ from interp.featurevis import AscentConfig, Channel, Diversity, Feature, visuali
 from interp.featurevis.quality import maxima, views
 from interp.images import Photo, load
 from interp.report import tolerances
-from interp.report.features import suitable_size
+from interp.report.features import FLOAT32, suitable_size
 from interp.report.product import Figure, Product, Tick
 
 
@@ -62,7 +62,7 @@ def main(config: Config) -> None:
         for done, (unit, (natural, _)) in enumerate(zip(units, most, strict=True)):
             tick("optimizing images", done, len(units))
             scale = natural.maximum if natural is not None and natural.maximum > 0 else 1.0
-            found = rows(model, unit, AscentConfig(config.steps, size), scale, config)
+            found = rows(model, unit, AscentConfig(config.steps, size, precision=FLOAT32), scale, config)
             rated = {name: faces(model, unit, features) for name, features in found.items()}
             grid = figure(rated, natural, f"Faces of {unit}, {config.model}")
             drawn.append(Figure(f"faces-{done + 1}", grid, f"Several images of {unit}, with and without diversity", caption, str(unit)))

@@ -26,7 +26,7 @@ from interp.featurevis.param import FOURIER
 from interp.featurevis.quality import rounded
 from interp.images import Photo, array, load, uint8
 from interp.report import tolerances
-from interp.report.features import suitable_size
+from interp.report.features import FLOAT32, suitable_size
 from interp.report.product import Figure, Product, Tick
 
 GENTLE = Cosine(0.04)  # a step width at which the photograph can still be seen behind the dream
@@ -78,9 +78,9 @@ def looked(model: Model, photo: Photo, config: Config, tick: Tick) -> tuple[np.n
     layers = [layer.name for layer in spread(model, config.depth)]
     start, given = canvas(model, photo, FOURIER, size)
     (pixels,) = array(given)
-    plain = AscentConfig(steps=config.steps, size=size, transform=NONE, regularizers=(Weighted(TotalVariation(), 0.1),))
+    plain = AscentConfig(config.steps, size, transform=NONE, regularizers=(Weighted(TotalVariation(), 0.1),), precision=FLOAT32)
     ways = {
-        DREAM: ([DeepDream(name) for name in layers], AscentConfig(steps=config.dream_steps, size=size, rate=GENTLE, param=start)),
+        DREAM: ([DeepDream(name) for name in layers], AscentConfig(config.dream_steps, size, rate=GENTLE, param=start, precision=FLOAT32)),
         INVERSION: ([inversion(model, name, given, photo.name) for name in layers], plain),
         CARICATURE: (
             [caricature(model, name, given, name=photo.name) for name in layers],

@@ -25,7 +25,7 @@ from interp.featurevis import AscentConfig, Feature, lucent, visualize
 from interp.featurevis.quality import Checks, measure
 from interp.images import Photo, load
 from interp.report import tolerances
-from interp.report.features import suitable_size
+from interp.report.features import FLOAT32, suitable_size
 from interp.report.product import Figure, Product, Tick
 
 Engine = Callable[[Model, Sequence[Unit], AscentConfig, int], list[Feature]]
@@ -57,7 +57,7 @@ def main(config: Config) -> None:
 
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
         size, seed = square(model, config), config.loading.seed
-        ascent = AscentConfig(config.steps, size)
+        ascent = AscentConfig(config.steps, size, precision=FLOAT32)
         units = strongest_of_each(model, photos, [layer.name for layer in spread(model, config.depth)])
         found: dict[str, list[Feature]] = {name: [] for name in ENGINES}
         # What is loaded and tried once is not the engines' time per unit.

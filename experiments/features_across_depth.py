@@ -23,7 +23,7 @@ from interp.core.unit import Unit
 from interp.featurevis import AscentConfig, Feature
 from interp.images import Photo, load
 from interp.report import tolerances
-from interp.report.features import feature_arrays, feature_caption, optimize, scores, suitable_size
+from interp.report.features import FLOAT32, feature_arrays, feature_caption, optimize, scores, suitable_size
 from interp.report.product import Figure, Product, Tick
 
 
@@ -45,7 +45,7 @@ def main(config: Config) -> None:
         images, _ = subjects(model, photos)
         found = activations.of(model, images, [layer.name for layer in spread(model, config.depth)])
         units = [Unit(name, channel) for name, a in found.items() for channel in a.top(config.units, Rank.MEAN)]
-        ascent = AscentConfig(steps=config.steps, size=suitable_size(model))
+        ascent = AscentConfig(config.steps, suitable_size(model), precision=FLOAT32)
         features = optimize(model, units, ascent, config.loading.seed, tick)
         columns: dict[str, list[Feature]] = {}
         for unit, feature in zip(units, features, strict=True):

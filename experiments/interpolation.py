@@ -26,7 +26,7 @@ from interp.featurevis import Alignment, AscentConfig, Cosine, Interpolation, Sh
 from interp.featurevis.quality import rounded, score_of
 from interp.images import Photo, load, uint8
 from interp.report import tolerances
-from interp.report.features import suitable_size
+from interp.report.features import FLOAT32, suitable_size
 from interp.report.product import Figure, Product, Tick
 
 
@@ -54,7 +54,7 @@ def main(config: Config) -> None:
         found = activations.of(model, model.preprocess(photos), config.layers or (depths[len(depths) // 2], depths[-1]))
         early = depths[min(1, len(depths) - 1)]
         size = (config.size, config.size) if config.size else suitable_size(model)
-        alone = AscentConfig(steps=config.steps, size=size, rate=Cosine(0.05))
+        alone = AscentConfig(config.steps, size, rate=Cosine(0.05), precision=FLOAT32)
         together = replace(alone, param=Shared(), regularizers=(Weighted(Alignment(early, config.count), config.alignment),))
         drawn, arrays, metrics = [], {}, {}
         for layer, answers in found.items():

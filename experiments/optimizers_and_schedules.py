@@ -23,7 +23,7 @@ from interp.featurevis import Adam, AscentConfig, Feature, Optimizer, Torch, vis
 from interp.featurevis.optimizer import BRISK
 from interp.images import Photo, load
 from interp.report import tolerances
-from interp.report.features import suitable_size
+from interp.report.features import FLOAT32, suitable_size
 from interp.report.product import Figure, Product, Tick
 
 OPTIMIZERS: dict[str, tuple[Optimizer, tuple[float, ...]]] = {
@@ -58,7 +58,7 @@ def main(config: Config) -> None:
         size = (config.size, config.size) if config.size else suitable_size(model) or model.preprocess.size
         units = strongest_of_each(model, photos, [layer.name for layer in spread(model, config.depth)])
         # Without `best`, the last frame of the film is the last step, whatever it scores.
-        plain = AscentConfig(config.steps, size, optimizer=Adam(), films=config.moments, best=False)
+        plain = AscentConfig(config.steps, size, optimizer=Adam(), films=config.moments, best=False, precision=FLOAT32)
         courses = race.schedules(config.rate)
         recipes = race.recipes(plain, OPTIMIZERS, courses)
         found: dict[race.Recipe, list[Feature]] = {}

@@ -23,7 +23,7 @@ from interp.featurevis.quality import views
 from interp.featurevis.quality.spectra import mean_radial
 from interp.images import Photo, load
 from interp.report import tolerances
-from interp.report.features import suitable_size
+from interp.report.features import FLOAT32, suitable_size
 from interp.report.product import Figure, Product, Tick
 
 
@@ -65,7 +65,7 @@ def main(config: Config) -> None:
         found: dict[Unit, dict[str, Feature]] = {}
         for done, unit in enumerate(units):
             tick("optimizing images", done, len(units))
-            found[unit] = row(model, unit, AscentConfig(config.steps, size), config)
+            found[unit] = row(model, unit, AscentConfig(config.steps, size, precision=FLOAT32), config)
         tick("optimizing images", len(units), len(units))
         rows, natural = treated(model, found, photos), views(model, photos, size)
         theirs = mean_radial(list(natural.images[: natural.whole]))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from interp.images import load as photos
     from interp.zoo.loading import load
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 # public name -> (module, attribute); an attribute of None is the module itself
 _PUBLIC: dict[str, tuple[str, str | None]] = {

@@ -197,9 +197,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 def ascent(model: Model, steps: int) -> AscentConfig:
     """Gradient ascent at a size that suits the model."""
     from interp.featurevis import AscentConfig
-    from interp.report.features import suitable_size
+    from interp.report.features import FLOAT32, suitable_size
 
-    return AscentConfig(steps=steps, size=suitable_size(model))
+    return AscentConfig(steps=steps, size=suitable_size(model), precision=FLOAT32)
 
 
 Command = Report | Kernels | Activations | Gradcam

@@ -17,7 +17,7 @@ from interp.comparisons.subjects import unit_name
 from interp.core.model import Model, Strengths
 from interp.core.unit import Unit
 from interp.errors import InterpError
-from interp.featurevis import AscentConfig, Feature, Logit, Objective, Probability, objective_of
+from interp.featurevis import AscentConfig, Feature, Logit, Objective, Precision, Probability, objective_of
 from interp.featurevis.batching import group_of
 from interp.featurevis.objective import Sum, layer_of
 from interp.featurevis.photograph import Started
@@ -29,6 +29,9 @@ from interp.report import tolerances
 from interp.report.compose import lead
 from interp.report.product import Figure, Film, Product, Tick, silent
 from interp.runs import config_entry
+
+FLOAT32 = Precision.FLOAT32
+"""What figures that others are to make again are computed in: `Precision.AUTO` would follow the kind of processor."""
 
 FEATURES = "Optimized images"
 Arrays = dict[str, np.ndarray]

@@ -81,7 +81,7 @@ def found(model, known):
 
 def test_ground_truth_is_that_of_held_out_pictures(product_of):
     product, metrics, arrays = product_of(
-        "ground_truth", images=4, methods=("saliency", "gradcam"), metrics=("pointing-game", "relevance-mass"), **FEW
+        "ground_truth", images=4, maps=4, methods=("saliency", "gradcam"), metrics=("pointing-game", "relevance-mass"), **FEW
     )
     names = sorted({key.split("/")[1] for key in arrays if key.startswith("pictures/")})
     assert len(names) == metrics["truth"]["n_images"] == 4
