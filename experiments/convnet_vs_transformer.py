@@ -48,7 +48,7 @@ class Config:
     held_out: int = 500
     images: int = 40
     maps: int = 2
-    methods: tuple[str, ...] = ("saliency", "smoothgrad", "input-x-gradient", "integrated-gradients", "occlusion", "gradcam", "layercam")
+    methods: tuple[str, ...] = ("saliency", "input-x-gradient", "integrated-gradients", "occlusion", "gradcam", "layercam")
     layers: tuple[str, str] = ("stage2.1", "blocks.2")
     metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc")
     seed: int = 0

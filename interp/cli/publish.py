@@ -68,6 +68,7 @@ def publish(
         )
         with run, bars() as tick:
             product = make(model, list(pictures), tick)
+            run.unrepeatable(repeatable.reasons)
             write(product, run, tick, question_of(config), saving.formats, saving.dpi)
     _warn(repeatable.reasons)
     if before is not None:

@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -170,6 +171,13 @@ class Run:
             raise InterpError(f"the figure `{stem}` is already there; give each figure of the run its own stem")
         relative_path(f"figures/{stem}", "`figure`")
         self._figures[stem] = FigureEntry(entry.spec, prose(entry.alt), prose(entry.caption), len(self._figures))
+
+    def unrepeatable(self, reasons: Sequence[str]) -> None:
+        """Note in words why results may differ from one making to the next, as it showed during the work."""
+        self._refuse_once_known("unrepeatable")
+        machine = self._entry["machine"]
+        known = tuple(dict.fromkeys((*machine.unrepeatable, *reasons)))
+        self._entry = {**self._entry, "machine": replace(machine, unrepeatable=known)}
 
     def about(self, about: About) -> None:
         """Say what the run is about."""

@@ -280,3 +280,10 @@ def test_arrays_are_kept_as_they_were_when_handed_over(tmp_path: Path, start: St
         array[:] = 0
     stored = load_file(tmp_path / "one" / "arrays.safetensors")["a"]
     np.testing.assert_array_equal(stored, [3.0, 2.0, 1.0, 0.0])
+
+
+def test_what_showed_itself_unrepeatable_is_recorded_once(tmp_path: Path, start: Callable[[Path], Run]) -> None:
+    with start(tmp_path / "run") as run:
+        run.unrepeatable(["index_add has no deterministic form"])
+        run.unrepeatable(["index_add has no deterministic form", "b"])
+    assert Manifest.read(tmp_path / "run").machine.unrepeatable == ("index_add has no deterministic form", "b")
