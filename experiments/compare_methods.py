@@ -14,7 +14,6 @@ from interp.cli import experiment
 from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.publish import publish
 from interp.comparisons.contenders import Limits
-from interp.core.depth import spread
 from interp.core.model import Model
 from interp.images import SAMPLES, Photo, load
 from interp.metrics.registry import metric
@@ -22,20 +21,22 @@ from interp.report.compare import compare
 from interp.report.comparison import Asked
 from interp.report.excerpt import excerpt
 from interp.report.product import Product, Tick
+from interp.report.standard import layers_for
 
 
 @dataclass(frozen=True)
 class Config:
     """Which network, photographs, methods and metrics, those that suit the network where none are named; at which layers.
 
-    ``depth``: at how many layers where none are named (`gradcam_depth.py` asks at more); ``maps``: of how many pictures they are kept.
+    ``depth``: at how many layers where none are named, the deepest among them (`gradcam_depth.py` asks about the others); ``maps``: of
+    how many pictures they are kept.
     """
 
     model: str = "embedded"
     images: tuple[str, ...] = SAMPLES
     methods: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
-    depth: int = 3
+    depth: int = 1
     metrics: tuple[str, ...] = ()
     maps: int = 2
     target: str | None = None
@@ -49,7 +50,7 @@ def main(config: Config) -> None:
 
     def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
         target = None if config.target is None else model.class_unit(config.target)
-        layers = config.layers or tuple(layer.name for layer in spread(model, config.depth))
+        layers = config.layers or tuple(layers_for(model, (), [target or model.class_unit(0)], config.depth))
         limits = Limits(config.loading.seed, config.batch_size)
         return excerpt(compare(model, photos, Asked(methods, layers, metrics, target), limits, tick), config.maps)
 

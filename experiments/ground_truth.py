@@ -58,7 +58,7 @@ class Config:
         "ablationcam",
     )
     layers: tuple[str, ...] = ("stage1.1", "stage2.1")
-    metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc", "deletion", "insertion", "road")
+    metrics: tuple[str, ...] = ("pointing-game", "relevance-mass", "relevance-rank", "mask-auc", "deletion", "insertion")
     seed: int = 0
     device: str = "cpu"
     saving: Saving = field(default_factory=SaveOptions)
