@@ -36,7 +36,7 @@ class Config:
 
     model: str = "embedded"
     images: tuple[str, ...] = SAMPLES
-    steps: int = 150
+    steps: int = 120
     batch: int = 64
     side: int = 32
     rate: float = 0.1

@@ -176,7 +176,7 @@ def _on_one_scale(several: Sequence[Kernels]) -> list[Panel]:
 
 def _told(one: Kernels, own: Panel) -> Panel:
     """With Moran's I in the place of the layer's name."""
-    return replace(own, label=f"Moran's I {number(round(smoothness(one), 2))}") if isinstance(own, TilePanel) else own
+    return replace(own, label=f"Moran's I {number(round(smoothness(one), 2) + 0.0)}") if isinstance(own, TilePanel) else own
 
 
 def progress(found: Mapping[str, Course], ready: Kernels, title: str) -> Grid:

@@ -14,7 +14,7 @@ from pathlib import Path
 from interp.proof.inputs import Staged, Unrepeatable
 from interp.runs.configfile import to_yaml
 from interp.runs.manifest import Manifest
-from interp.runs.program import checkout, words
+from interp.runs.program import checkout, with_saving, words
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # The end of what a process says, in which its one line stands.
@@ -74,10 +74,8 @@ def with_device(config: dict[str, object], device: str | None) -> dict[str, obje
 
 def with_parent(config: dict[str, object], parent: str | None) -> dict[str, object]:
     """The options with the identity of the run that this one was derived from, which its page names."""
-    saving = config.get("saving")
-    if parent is None or not isinstance(saving, dict):
-        return config
-    return config | {"saving": saving | {"parent": parent}}
+    derived = None if parent is None else with_saving(config, parent=parent)
+    return config if derived is None else derived
 
 
 def run_child(command: Sequence[str], folder: Path, variables: dict[str, str], said: Path) -> int:

@@ -130,6 +130,11 @@ class Manifest:
         value = _value(self)
         return _digest({key: value[key] for key in value.keys() - {*_PASSING, *_OUTCOME}})
 
+    @property
+    def seal(self) -> str:
+        """SHA-256 of all that it says but the times: what was found of a run is known by it, captions and pictures included."""
+        return _digest({key: entry for key, entry in _value(self).items() if key not in _PASSING})
+
     def to_json(self) -> str:
         """The manifest as JSON with sorted keys, its `identity`, and under `digests` the SHA-256 of each part but the times."""
         value = _value(self)

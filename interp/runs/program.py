@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from interp.errors import BadFile
 from interp.runs.entries import Program
+
+# The class of the options of saving, by which they are known under whatever name a script has them.
+_SAVING = "SaveOptions"
 
 
 def words(program: Program, config_file: Path, out: Path | None, script: Path | None = None) -> list[str]:
@@ -29,6 +32,14 @@ def script_of(program: Program, folders: Sequence[Path]) -> Path:
             return path
     looked = " or ".join(f"`{folder}`" for folder in dict.fromkeys(folders))
     raise BadFile(f"the script `{program.name}` that made the run is not in {looked or 'any folder'}: go to the folder it lies below")
+
+
+def with_saving(options: Mapping[str, object], **values: object) -> dict[str, object] | None:
+    """The recorded ``options`` with ``values`` in those that say how the run is saved; None where there are none such."""
+    for name, held in options.items():
+        if isinstance(held, Mapping) and held.get("class") == _SAVING:
+            return {**options, name: {**held, **values}}
+    return None
 
 
 def checkout() -> Path:

@@ -14,8 +14,8 @@ from interp.runs.listing import Listed
 from interp.runs.manifest import Manifest
 from interp.runs.words import machine_name, model_of
 
-# What a browser shows, in the order of preference.
-_SHOWN = ("png", "webp", "svg")
+# What a browser shows, in the order of preference: that of `interp.report.formats`, as on the run's own page.
+_SHOWN = ("webp", "png", "svg")
 PAGE = "index.html"
 
 
@@ -118,9 +118,9 @@ def card(run: Listed, root: Path, status: Status, changed: Collection[str] = ())
     return Card(folder, run, status, tuple(figures), f"{folder}/{PAGE}" if PAGE in sound else "")
 
 
-def status_of(identity: str, record: Mapping[str, Status], problems: Sequence[str]) -> Status:
-    """What is known of a run: that its files changed where ``problems`` names any, else what ``record`` has under its identity."""
+def status_of(seal: str, record: Mapping[str, Status], problems: Sequence[str]) -> Status:
+    """What is known of a run: that its files changed where ``problems`` names any, else what ``record`` has of its manifest."""
     if problems:
         more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
         return Status(Proved.CHANGED, f"{problems[0]}{more}")
-    return record.get(identity, Status(Proved.UNKNOWN))
+    return record.get(seal, Status(Proved.UNKNOWN))

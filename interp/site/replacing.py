@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from interp.errors import BadFile
+from interp.runs.partial import write_whole
 
 # The mark of what we wrote stands near the start.
 _HEAD = 4096
@@ -29,16 +29,8 @@ def refuse_foreign(path: Path, mark: str) -> None:
 
 def replace(path: Path, data: bytes) -> None:
     """Write `data` to `path`, which others see as it was or as it will be; its folder is made where there is none."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, data)
     except OSError as error:
         raise BadFile(f"`{path}` cannot be written: {error.strerror}") from None

@@ -92,9 +92,13 @@ def test_another_device_goes_where_the_options_have_one() -> None:
 
 
 def test_the_parent_is_passed_on_since_the_page_names_it() -> None:
-    config: dict[str, object] = {"steps": 1, "saving": {"dpi": 120}}
-    assert with_parent(config, "a" * 64) == {"steps": 1, "saving": {"dpi": 120, "parent": "a" * 64}}
-    assert with_parent(config, None) == config == {"steps": 1, "saving": {"dpi": 120}}
+    # By its class: a script may call it as it likes, and call something else `saving`.
+    config: dict[str, object] = {"saving": {"class": "Money", "euro": 3}, "files": {"class": "SaveOptions", "dpi": 120}}
+    derived = with_parent(config, "a" * 64)
+    assert derived == {"saving": {"class": "Money", "euro": 3}, "files": {"class": "SaveOptions", "dpi": 120, "parent": "a" * 64}}
+    assert with_parent(config, None) is config
+    assert with_parent({"steps": 1}, "a" * 64) == {"steps": 1}
+    assert "parent" not in str(config)
 
 
 def test_a_script_finds_its_neighbours(tmp_path: Path, manifest: Manifest) -> None:
