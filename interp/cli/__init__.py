@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
-from interp.errors import InterpError
+from interp.errors import InterpError, UnknownName, nearest
 
 Config = TypeVar("Config")
 
@@ -81,6 +81,9 @@ def _parse(arguments: Sequence[str]) -> Any:
     hint = "`interp --help` lists the commands, `interp COMMAND --help` their options"
     if makes_run(kind):
         return parse(kind, arguments[1:], Given(f"interp {name}", "command", name), kind.__doc__, hint)
+    if kind is None and name and not name.startswith("-"):
+        near = nearest(name, COMMANDS) or f"there are {', '.join(COMMANDS)}"
+        raise UnknownName(f"no command '{name}': {near}; {hint}")
     if kind is not None or name.startswith("-"):
         refuse(arguments, [name for name, kind in COMMANDS.items() if makes_run(kind)])
     return told(lambda: _choose(arguments), hint)

@@ -80,8 +80,10 @@ def read(config: type[Config], path: Path, given: Given) -> Config:
     try:
         return decode(config, file.options)
     except InterpError as error:
-        of = f", whose first line says that it is of `{file.experiment}`" if file.experiment and file.program is None else ""
-        raise InterpError(f"`{path}`{of}: {error}") from None
+        if file.program is None and file.experiment and file.experiment not in (given.name, PurePath(given.name).stem):
+            first = f"whose first line says that it is of `{file.experiment}`"
+            raise BadFile(f"`{path}`, {first}, cannot be given to `{given.called}`: {error}") from None
+        raise InterpError(f"`{path}`: {error}") from None
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
@@ -118,12 +120,13 @@ def _without_set_flags(words: Sequence[str], default: object) -> list[str]:
 
 def _one_line(text: str) -> str:
     """tyro's boxed message as one sentence: what it says, and the options it found nearest."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)  # a terminal's colours
     lines = [re.sub(r"[\u2500-\u257f]+", " ", line).strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not line.startswith("For full helptext")]
     body = lines[1:] if len(lines) > 1 else lines
     said = list(itertools.takewhile(lambda line: not line.startswith(("Perhaps you meant", "Similar arguments")), body))
     near = [line.split()[0] for line in body[len(said) :] if line.startswith("--")]
-    message = " ".join(said)
+    message = " ".join(" ".join(said).split()).rstrip(".")
     if near:
         message += f": did you mean {' or '.join(dict.fromkeys(near[:3]))}?"
     return message

@@ -82,7 +82,7 @@ def gathered(root: Path) -> Gathered:
     cards = []
     for run in found.runs:
         problems = verify(run.folder).problems
-        status = status_of(run.manifest.identity, record, [problem.name for problem in problems])
+        status = status_of(run.manifest.seal, record, [problem.name for problem in problems])
         cards.append(card(run, root, status, {problem.name for problem in problems}))
     return Gathered(root, tuple(cards), left_out)
 
@@ -95,7 +95,7 @@ def readme_of(found: Gathered, folder: Path) -> str:
 
 
 def read_statuses(path: Path) -> dict[str, Status]:
-    """What a record of `interp verify` says of runs, by their identities; {} where there is none."""
+    """What a record of `interp verify` says of runs, by the seals of their manifests; {} where there is none."""
     from interp.proof.record import Recorded, read_record
     from interp.proof.verdict import Verdict
     from interp.site.cards import Proved, Status
@@ -114,7 +114,7 @@ def read_statuses(path: Path) -> dict[str, Status]:
 
     if not os.path.lexists(path):
         return {}
-    return {identity: Status(proved[entry.verdict], detail(entry)) for identity, entry in read_record(path).items()}
+    return {seal: Status(proved[entry.verdict], detail(entry)) for seal, entry in read_record(path).items()}
 
 
 def write_site(found: Gathered, out: Path) -> Path:
@@ -135,6 +135,8 @@ def write_site(found: Gathered, out: Path) -> Path:
         raise BadFile(f"`{out}` is not empty, and holds no gallery: choose a new folder")
     refuse_foreign(out / PAGE, MARK)
     for card in found.cards:
+        _refuse_others(card, found.root, out)
+    for card in found.cards:
         for figure in card.figures:
             replace(out / figure.file, (found.root / figure.file).read_bytes())
         home = "../" * len(Path(card.folder).parts) + PAGE
@@ -142,3 +144,20 @@ def write_site(found: Gathered, out: Path) -> Path:
     own = [changed(card, page=f"{card.folder}/{PAGE}") for card in found.cards]
     replace(out / PAGE, render_gallery(own, found.left_out).encode("utf-8"))
     return out / PAGE
+
+
+def _refuse_others(card: Card, root: Path, out: Path) -> None:
+    """BadFile where the page or a picture of ``card`` would go into a run, or over a file that no gallery wrote."""
+    from interp.runs.manifest import MANIFEST
+    from interp.site.cards import PAGE
+    from interp.site.gallery import MARK
+    from interp.site.replacing import refuse_foreign, refuse_other
+
+    folder = out / card.folder
+    for place in (folder, *(out / figure.file for figure in card.figures)):
+        inside = next((above for above in (place.resolve(), *place.resolve().parents) if os.path.lexists(above / MANIFEST)), None)
+        if inside is not None:
+            raise BadFile(f"`{place}` is in a run, which is closed (it has a {MANIFEST}): choose another folder with --out")
+    refuse_foreign(folder / PAGE, MARK)
+    for figure in card.figures:
+        refuse_other(out / figure.file, root / figure.file, folder / PAGE)

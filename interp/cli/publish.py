@@ -35,7 +35,8 @@ def publish(
 
     ``config`` is the frozen dataclass that the manifest records, an option of a command or of a script. The folder is
     ``saving.out``, or a new one under ``results/<experiment>/``. ``inputs`` are files that were read beside the ``pictures`` and
-    those of the model; they are asked for once the model is loaded. The work is done so that it repeats bit for bit, where that
+    those of the model; they are asked for once the model is loaded. What a script of the user's has imported from beside it until then
+    is an input too. The work is done so that it repeats bit for bit, where that
     can be had; what cannot is told on stderr and recorded. ``before`` is called once it is written, to print what stands before its
     path. Raises InterpError before any work where it cannot be written.
     """
@@ -45,7 +46,7 @@ def publish(
     from interp.core.repeatable import Repeatable
     from interp.report.product import input_entries, model_entry, write
     from interp.runs import Place, Run, default_folder
-    from interp.runs.origin import program_of
+    from interp.runs.origin import neighbours_of, program_of
 
     folder = saving.out or default_folder(Path("results"), experiment, reference, config, datetime.now())
     # The place is taken before the work starts: a second process learns at once that it is. Where nobody named one, it takes the next.
@@ -62,7 +63,7 @@ def publish(
             seed=seed,
             machine=here,
             model=model_entry(model),
-            inputs=tuple(dict.fromkeys((*input_entries(pictures), *model.spec.files, *inputs))),
+            inputs=tuple(dict.fromkeys((*input_entries(pictures), *model.spec.files, *inputs, *neighbours_of(config)))),
             command=command_line(config),
             parent=saving.parent,
         )

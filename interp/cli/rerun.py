@@ -36,6 +36,7 @@ class Rerun:
     """Folder of the new run; must not exist yet. Default: a new one in results/."""
 
     def run(self) -> None:
+        from interp.cli.rerun_code import refuse_code
         from interp.cli.settings import changed, settings
         from interp.runs import Manifest
         from interp.runs.configfile import to_yaml
@@ -48,12 +49,17 @@ class Rerun:
         asked = settings([word for given in self.changes for word in given], manifest.config, manifest.program.name)
         options = changed(manifest.config, asked, kind)
         check_inputs(manifest, asked)
+        refuse_code(options, [setting.place for setting in asked], _still_read(manifest, asked))
         if self.out is not None:
             refuse(self.out)
-        with tempfile.TemporaryDirectory(prefix="interp-") as temporary:
-            file = Path(temporary) / "config.yaml"
-            file.write_bytes(to_yaml(manifest.experiment, _derived(options, manifest.identity)))
-            code = _made(words(manifest.program, file, self.out, script))
+        derived = to_yaml(manifest.experiment, _derived(options, manifest.identity))
+        try:
+            with tempfile.TemporaryDirectory(prefix="interp-", ignore_cleanup_errors=True) as temporary:
+                file = Path(temporary) / "config.yaml"
+                file.write_bytes(derived)
+                code = _made(words(manifest.program, file, self.out, script))
+        except OSError as error:
+            raise InterpError(f"the run cannot be started: {error.strerror or error}") from None
         if code:
             sys.exit(code)
 
@@ -62,33 +68,22 @@ def _program(program: Program) -> tuple[type[Any] | None, Path | None]:
     """The options of the command, or the file of the script, that ``program`` says; InterpError where it is not here."""
     from interp.cli import makes_run
     from interp.cli.commands import COMMANDS
-    from interp.runs.entries import file_hash
-    from interp.runs.program import checkout, script_of
+    from interp.cli.rerun_code import script_for
 
     if program.kind == "command":
         kinds = {name: kind for name, kind in COMMANDS.items() if makes_run(kind)}
         if program.name not in kinds:
             raise UnknownName(f"the run was made by `interp {program.name}`, which this interp has not: {nearest(program.name, kinds)}")
         return kinds[program.name], None
-    script = script_of(program, (checkout(), Path.cwd()))
-    if file_hash(script)[0] != program.sha256:
-        sys.stderr.write(f"interp: note: `{program.name}` is not as it was when the run was made\n")
-    return None, script
+    return None, script_for(program)
 
 
 def check_inputs(manifest: Manifest, asked: Sequence[Setting] = ()) -> None:
     """Raise InterpError where an input of the run is not in the current folder as it was, and no option says another."""
-    from interp.cli.settings import leaves
     from interp.runs.entries import file_hash
 
-    set_now = {setting.place for setting in asked}
-    for item in manifest.inputs:
-        if not item.path:
-            continue
-        naming = [place for place, value in leaves(manifest.config) if _names(value, item)]
-        if set_now.intersection(naming):
-            continue
-        place = naming[0] if naming else None
+    for item in _still_read(manifest, asked):
+        place = next(iter(_naming(manifest, item)), None)
         remedy = f"put it back, or give another with --set {place}=..." if place else "put it back"
         try:
             digest = file_hash(Path(item.path))[0]
@@ -97,6 +92,20 @@ def check_inputs(manifest: Manifest, asked: Sequence[Setting] = ()) -> None:
         if digest != item.sha256:
             seen = f"SHA-256 {digest[:12]}..., {item.sha256[:12]}... was read"
             raise InterpError(f"the {item.role.value} `{item.path}` of the run has changed: {seen}; {remedy}")
+
+
+def _still_read(manifest: Manifest, asked: Sequence[Setting]) -> list[InputEntry]:
+    """The inputs with a path, without those that only options name which are set to something else now."""
+    set_now = {setting.place for setting in asked}
+    paths = [item for item in manifest.inputs if item.path]
+    return [item for item in paths if not (naming := _naming(manifest, item)) or not set_now.issuperset(naming)]
+
+
+def _naming(manifest: Manifest, item: InputEntry) -> list[str]:
+    """The options that lead to the input."""
+    from interp.cli.settings import leaves
+
+    return [place for place, value in leaves(manifest.config) if _names(value, item)]
 
 
 def _names(value: object, item: InputEntry) -> bool:
@@ -111,10 +120,14 @@ def _names(value: object, item: InputEntry) -> bool:
 
 def _derived(options: Mapping[str, object], parent: str) -> dict[str, object]:
     """The options with ``parent`` in what says how the run is saved; Unsupported where nothing does."""
-    for name, value in options.items():
-        if isinstance(value, Mapping) and value.get("class") == "SaveOptions":
-            return {**options, name: {**value, "parent": parent}}
-    raise Unsupported("the run has no options of saving (`saving: Saving`), so a new one cannot name it: start its script with --config")
+    from interp.runs.program import with_saving
+
+    derived = with_saving(options, parent=parent)
+    if derived is None:
+        raise Unsupported(
+            "the run has no options of saving (`saving: Saving`), so a new one cannot name it: start its script with --config"
+        )
+    return derived
 
 
 def _made(words: Sequence[str]) -> int:

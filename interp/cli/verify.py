@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,24 +47,25 @@ class Verify:
     """Keep what is found in this file, such as results/verified.json, from which the gallery tells it."""
 
     def run(self) -> None:
-        from interp.cli.verify_table import verify_table
+        from interp.cli.verify_table import told, verify_table
         from interp.cli.waiting import waiting
 
-        runs = self._checked()
+        runs, strays = self._checked()
         prove = self._prove()
         proofs = []
         with waiting() as line:
             for number, run in enumerate(runs, 1):
                 with line(f"{number}/{len(runs)} {run}", _expected(run)) as done:
-                    proofs.append(prove(run))
-                    done(proofs[-1].verdict.value)
+                    proofs.append(_proved(prove, run))
+                    done(told(proofs[-1].verdict, self.files_only))
                 self._keep(proofs[-1])
-        verify_table(proofs)
+        proofs += [_unchecked(folder, reason) for folder, reason in strays.items()]
+        verify_table(proofs, self.files_only)
         if not all(proof.verdict.holds for proof in proofs):
             sys.exit(1)
 
-    def _checked(self) -> list[Path]:
-        """The runs that are named, each once; InterpError for what cannot be asked, before any work."""
+    def _checked(self) -> tuple[list[Path], dict[Path, str]]:
+        """The runs that are named, each once, and what among them cannot be checked, and why; InterpError for what cannot be asked."""
         from interp.proof.record import refuse_record
 
         if self.threads is not None:
@@ -81,13 +83,13 @@ class Verify:
                 raise BadFile(f"there is no folder '{folder}' to look for inputs in (--inputs)")
         if self.record is not None:
             refuse_record(self.record)
-        runs = list(dict.fromkeys(run for named in self.runs for run in _found(named)))
+        found = [_found(named) for named in self.runs]
+        runs = list(dict.fromkeys(run for some, _ in found for run in some))
         if self.against is not None:
             if len(runs) != 1:
                 raise InterpError(f"--against compares one run with another, but {len(runs)} are named: name one")
-            if not self.against.is_dir():
-                raise BadFile(f"there is no folder '{self.against}' to compare with (--against)")
-        return runs
+            _other(self.against)
+        return runs, {folder: reason for _, others in found for folder, reason in others}
 
     def _prove(self) -> Callable[[Path], Proof]:
         from interp.proof import proof, replay
@@ -96,7 +98,7 @@ class Verify:
         if self.files_only:
             return proof.check
         if self.against is not None:
-            other = self.against
+            other = _other(self.against)
             return lambda run: proof.against(run, other)
         search, settings = Search(Path.cwd(), self.inputs), replay.Settings(self.threads, self.device)
         return lambda run: proof.prove(run, search, settings, replay.replay)
@@ -106,19 +108,47 @@ class Verify:
         from interp.proof.record import recorded, update_record
 
         if self.record is not None and proof.manifest is not None:
-            update_record(self.record, {proof.manifest.identity: recorded(proof)})
+            update_record(self.record, {proof.manifest.seal: recorded(proof)})
 
 
-def _found(named: Path) -> tuple[Path, ...]:
+def _found(named: Path) -> tuple[tuple[Path, ...], tuple[tuple[Path, str], ...]]:
+    """The runs that one word names, and with the reason what may be one too; BadFile where there is nothing of either."""
     from interp.runs import find
     from interp.runs.listing import locate
+    from interp.runs.verify import strays
 
     if not named.is_dir():
-        return (locate(str(named)),)
-    runs = find(named)
-    if not runs:
+        return (locate(str(named)),), ()
+    runs, others = find(named), strays(named)
+    if not runs and not others:
         raise BadFile(f"'{named}' holds no run: no manifest.json below it")
-    return runs
+    return runs, others
+
+
+def _other(named: Path) -> Path:
+    """The run that --against names."""
+    from interp.runs.listing import locate
+
+    try:
+        return locate(str(named))
+    except InterpError as error:
+        raise InterpError(f"--against: {error}") from None
+
+
+def _proved(prove: Callable[[Path], Proof], run: Path) -> Proof:
+    """What is found of the run. A disk that is full, or a folder that cannot be written to, says nothing of it or of the next."""
+    started = time.monotonic()
+    try:
+        return prove(run)
+    except OSError as error:
+        return _unchecked(run, f"this machine is in the way: {error.strerror or error}", time.monotonic() - started)
+
+
+def _unchecked(folder: Path, reason: str, seconds: float = 0.0) -> Proof:
+    from interp.proof.proof import Proof
+    from interp.proof.verdict import Verdict
+
+    return Proof(folder, None, Verdict.UNCHECKED, None, reason, seconds)
 
 
 def _expected(run: Path) -> float | None:

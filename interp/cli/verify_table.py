@@ -20,18 +20,27 @@ if TYPE_CHECKING:
 MOST_ITEMS = 12
 
 
-def verify_table(proofs: Sequence[Proof]) -> None:
+# Of files that were only hashed: nothing was made again that could be identical.
+UNCHANGED = "files unchanged"
+
+
+def told(verdict: Verdict, files_only: bool = False) -> str:
+    """The word for a verdict; another where files were only hashed."""
+    return UNCHANGED if files_only and verdict is Verdict.IDENTICAL else verdict.value
+
+
+def verify_table(proofs: Sequence[Proof], files_only: bool = False) -> None:
     """Print the verdict on each run; then, of each that does not hold, what was changed or came out different."""
     # Nothing in a name is markup; elsewhere than on a terminal lines are not folded to one.
     console = Console(width=None if Console().is_terminal else 160, highlight=False, markup=False, emoji=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    widest = max(len(proof.verdict.value) for proof in proofs)
+    widest = max(len(told(proof.verdict, files_only)) for proof in proofs)
     table.add_column("run", overflow="fold")
     table.add_column("verdict", no_wrap=True, min_width=widest)
     table.add_column("largest difference", overflow="fold")
     table.add_column("reason", overflow="fold")
     for proof in proofs:
-        cells = (str(proof.run), proof.verdict.value, largest(proof), proof.reason)
+        cells = (str(proof.run), told(proof.verdict, files_only), largest(proof), proof.reason)
         table.add_row(*map(_visible, cells))
     console.print(table)
     for proof in proofs:
@@ -42,7 +51,7 @@ def verify_table(proofs: Sequence[Proof]) -> None:
                 console.print(_visible(f"    {_said(item)}"), soft_wrap=True)
             if len(bad) > MOST_ITEMS:
                 console.print(f"    and {len(bad) - MOST_ITEMS} more", soft_wrap=True)
-    console.print(_summary(proofs), soft_wrap=True)
+    console.print(_summary(proofs, files_only), soft_wrap=True)
 
 
 def largest(proof: Proof) -> str:
@@ -55,11 +64,11 @@ def _said(item: Item) -> str:
     return f"{item.name}: {item.detail}" if item.detail else f"{item.name}: {item.verdict.value}"
 
 
-def _summary(proofs: Sequence[Proof]) -> str:
+def _summary(proofs: Sequence[Proof], files_only: bool) -> str:
     counts = {verdict: sum(proof.verdict is verdict for proof in proofs) for verdict in Verdict}
-    told = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
+    parts = ", ".join(f"{count} {told(verdict, files_only)}" for verdict, count in counts.items() if count)
     seconds = sum(proof.seconds for proof in proofs)
-    return f"{len(proofs)} {'run' if len(proofs) == 1 else 'runs'}: {told}, in {time_taken(seconds)}"
+    return f"{len(proofs)} {'run' if len(proofs) == 1 else 'runs'}: {parts}, in {time_taken(seconds)}"
 
 
 def _visible(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -16,8 +17,9 @@ from interp.featurevis.objective import Objective, layer_of, source_of
 
 # Images per forward at most. CPU: measured, larger ones fall out of the cache.
 CPU_MOST, GPU_MOST = 8, 256
-# GiB a step may take: a fixed amount beside the other work of a laptop, a share of what is free on an accelerator.
-CPU_MEMORY, GPU_SHARE = 2.0, 0.6
+# GiB a step may take: a fixed amount beside the other work of a laptop, a share of all that an accelerator has. What is free at the
+# moment does not count: batches of another size give other last bits, and one kind of device is to give the same each time.
+CPU_MEMORY, GPU_SHARE = 2.0, 0.5
 _GIB = 1 << 30
 
 
@@ -67,8 +69,14 @@ def most_images(made: Engine, sources: Sequence[str], config: AscentConfig, size
     most = CPU_MOST if device.type == "cpu" else GPU_MOST
     if not sources:
         return most
-    budget = (config.memory or _free(device)) * _GIB
+    budget = (config.memory or _memory(device)) * _GIB
     return max(1, min(most, math.floor(budget / max(1, _bytes(made, sources, size) * config.views))))
+
+
+def warn_halved(count: int) -> None:
+    """Say that a batch of ``count`` objectives was halved, in words that `interp.core.repeatable` takes into the manifest."""
+    said = f"memory ran out and a batch of {count} was halved, which changes the last bits: the operation is not deterministic"
+    warnings.warn(said, stacklevel=2)
 
 
 def _bytes(made: Engine, sources: Sequence[str], size: tuple[int, int]) -> int:
@@ -88,7 +96,8 @@ def _bytes(made: Engine, sources: Sequence[str], size: tuple[int, int]) -> int:
     return 2 * sum(count for pointer, count in kept.items() if pointer not in weights)
 
 
-def _free(device: torch.device) -> float:
+def _memory(device: torch.device) -> float:
+    """GiB that a step may take on this kind of device."""
     if device.type == "cuda":
-        return GPU_SHARE * torch.cuda.mem_get_info(device)[0] / _GIB
+        return GPU_SHARE * torch.cuda.get_device_properties(device).total_memory / _GIB
     return CPU_MEMORY if device.type == "cpu" else 2 * CPU_MEMORY

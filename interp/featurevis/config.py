@@ -96,7 +96,7 @@ class AscentConfig:
     network; ``converged``: when an image is left as it is before ``steps`` are over, None for never; ``films``: how
     many moments of each image are kept, 0 for none; ``best``: keep the best moment of the last third of the steps
     (by the score without transforms), not simply the last; ``batch``: images per forward, None for a size that suits
-    the device and the ``memory`` (GiB) that a step may take, None for 2 on a CPU and most of what is free elsewhere.
+    the device and the ``memory`` (GiB) that a step may take, None for 2 on a CPU and half of all that an accelerator has.
     """
 
     steps: int = 128

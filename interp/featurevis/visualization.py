@@ -10,7 +10,7 @@ from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.errors import Unsupported
 from interp.featurevis.ascent import Ascent, Size
-from interp.featurevis.batching import batches, group_of, keys_of, most_images, sources_of
+from interp.featurevis.batching import batches, group_of, keys_of, most_images, sources_of, warn_halved
 from interp.featurevis.config import AscentConfig, Precision
 from interp.featurevis.engine import Engine, engine, usable
 from interp.featurevis.feature import Feature
@@ -144,6 +144,7 @@ class _Run:
                 raise
         if self.model.device.type == "cuda":
             torch.cuda.empty_cache()
+        warn_halved(len(members))
         half = len(members) // 2
         return self.whole(members[:half], precision) + self.whole(members[half:], precision)
 

@@ -53,7 +53,9 @@ def _near(first: Array, second: Array, tolerance: Tolerance) -> Gap:
 def _optimized(name: str, first: Array, second: Array) -> Gap:
     """Of gradient ascent: images are told, not judged; courses of scores are; of other numbers each one."""
     if first.dtype == np.uint8:
-        return Gap(True, None, f"{_alike(first, second)}; judged by its score")
+        similar = similarity(first, second)
+        words = _changed(first, second) if similar is None else f"structural similarity {similar:.2f}"
+        return Gap(True, None, f"{words}; judged by its score", similar)
     if is_course(name, first.dtype.name, first.shape):
         return course_gap(first, second)
     return _near(first, second, Tolerance.OPTIMIZED)
@@ -77,14 +79,11 @@ def similarity(first: Array, second: Array) -> float | None:
     return float(np.mean(found))
 
 
-def _alike(first: Array, second: Array) -> str:
-    found = similarity(first, second)
-    return _changed(first, second) if found is None else f"structural similarity {found:.2f}"
-
-
 def _changed(first: Array, second: Array) -> str:
     """How many elements differ, by how much at most and where."""
     differ = (first != second) & ~(nans(first) & nans(second))
+    if not differ.any():
+        return f"the same {first.size} value{'s' if first.size != 1 else ''} in other bits, such as -0 for 0"
     with np.errstate(invalid="ignore"):  # of infinities
         away = np.where(differ, np.abs(_wide(first) - _wide(second)), -1.0)
     place = tuple(int(k) for k in np.unravel_index(int(np.argmax(np.nan_to_num(away, nan=-1.0, posinf=-1.0))), first.shape))

@@ -1,13 +1,15 @@
 """Two makings of one run side by side: what is identical, what is within its tolerance, what is not.
 
 Where nothing of the machine differs all must be equal, bit for bit. Elsewhere arrays and numbers are judged by the tolerances that
-the recorded run declares (see `interp.runs.tolerance`), figures by their specs and pixels, and what is derived from them not at all.
+the runs declare (see `interp.runs.tolerance`; the stricter of both), figures by their specs and pixels, tables and texts by their
+numbers, and what cannot be judged is said to be so.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -21,6 +23,7 @@ from interp.proof.given import given_items
 from interp.proof.numbers import Leaf, named, number_gap
 from interp.proof.pair import Pair, absent
 from interp.proof.pictures import figure_items
+from interp.proof.texts import text_items
 from interp.proof.verdict import Compared, Item
 from interp.runs.entries import ArrayEntry
 from interp.runs.manifest import ARRAYS, METRICS
@@ -37,14 +40,15 @@ def compare(recorded: Path, repeated: Path, options: tuple[str, ...] = ()) -> Co
     Raises BadFile where one of them is no sound run, or holds arrays or metrics that cannot be read.
     """
     pair = Pair.of(recorded, repeated, options)
-    items = [*given_items(pair), *array_items(pair), *metric_items(pair), *figure_items(pair), *file_items(pair)]
-    return Compared(tuple(items), pair.why)
+    found = (given_items(pair), text_items(pair), array_items(pair), metric_items(pair), figure_items(pair), file_items(pair))
+    return Compared(tuple(chain.from_iterable(found)), pair.why)
 
 
 def array_items(pair: Pair) -> Iterator[Item]:
     """Of each array, and `SCORES` of all optimized images; only those are read whose hashes differ, one at a time."""
     first, second = pair.first.arrays, pair.second.arrays
     deviations: list[float | None] = []
+    similar: list[float] = []
     for name in sorted({*first, *second}):
         one, other = first.get(name), second.get(name)
         if one is None or other is None:
@@ -57,12 +61,14 @@ def array_items(pair: Pair) -> Iterator[Item]:
             yield pair.item(name, SAME)
             continue
         both = _array(pair.recorded, name), _array(pair.repeated, name)
-        yield pair.item(name, array_gap(name, *both, tolerance))
+        gap = array_gap(name, *both, tolerance)
+        similar += [] if gap.similar is None else [gap.similar]
+        yield pair.judged(name, gap)
         if ascended and both[0].shape == both[1].shape:
             deviations.append(deviation(*both))
     known = [share for share in deviations if share is not None]
     if any(known):
-        yield pair.item(SCORES, mean_gap(known))
+        yield pair.item(SCORES, mean_gap(known, similar))
 
 
 def metric_items(pair: Pair) -> Iterator[Item]:
@@ -72,9 +78,9 @@ def metric_items(pair: Pair) -> Iterator[Item]:
         if name not in first or name not in second:
             item = absent(name, repr(first[name][0]) if name in first else None)
             told = pair.tolerance(name) is Tolerance.TOLD
-            yield pair.item(name, Gap(True, None, f"{item.detail}; not judged")) if told else item
+            yield pair.judged(name, Gap(True, None, f"{item.detail}; not judged")) if told else item
         else:
-            yield pair.item(name, number_gap(first[name], second[name], pair.tolerance(name)))
+            yield pair.judged(name, number_gap(first[name], second[name], pair.tolerance(name)))
 
 
 def _array(folder: Path, name: str) -> Array:

@@ -67,11 +67,17 @@ def deviation(first: NDArray[Any], second: NDArray[Any]) -> float | None:
     return share if math.isfinite(share) else None
 
 
-def mean_gap(deviations: Sequence[float]) -> Gap:
-    """Of many images together: chance cancels, another network or recipe does not."""
+def mean_gap(deviations: Sequence[float], similar: Sequence[float] = ()) -> Gap:
+    """Of many images together: chance cancels, another network or recipe does not.
+
+    How ``similar`` their pixels are is told, as is the score that is furthest away: neither decides.
+    """
     mean, count = sum(deviations) / len(deviations), len(deviations)
     allowed = max(MEAN_SCORE, limit_of(Tolerance.OPTIMIZED) / math.sqrt(count))
-    return measured(abs(mean), allowed, f"{mean:+.2%} in the mean of {count}; {allowed:.2%} allowed")
+    furthest = max(deviations, key=abs)
+    seen = f", structural similarity {min(similar):.2f} at least" if similar else ""
+    told = f"{furthest:+.2%} at most; pixels not judged{seen}"
+    return measured(abs(mean), allowed, f"{mean:+.2%} in the mean of {count}, {allowed:.2%} allowed, {told}")
 
 
 def _end(course: NDArray[Any]) -> float:

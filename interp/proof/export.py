@@ -14,6 +14,7 @@ from pathlib import Path
 from interp.errors import BadFile, InterpError, UnknownName, nearest
 from interp.runs.entries import FileEntry, reference
 from interp.runs.manifest import Manifest
+from interp.runs.partial import sweep
 from interp.runs.plain import canonical
 from interp.runs.verify import Kind, verify
 
@@ -151,6 +152,7 @@ def _place(made: Mapping[str, bytes], to: Path, force: bool) -> None:
     try:
         to.mkdir(parents=True, exist_ok=True)
         for file, data in new.items():
+            sweep(to / file)
             (to / f".{file}{mark}").write_bytes(data)
         for file in new:
             (to / f".{file}{mark}").replace(to / file)

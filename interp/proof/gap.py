@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Gap:
-    """``holds``: within the tolerance of another machine. ``share``: found / allowed, None where there is no number."""
+    """``holds``: within the tolerance of another machine. ``share``: found / allowed, None where there is no number.
+
+    ``similar``: the structural similarity of pictures that are not judged by it.
+    """
 
     holds: bool
     share: float | None = None
     detail: str = ""
+    similar: float | None = None
 
     @property
     def none(self) -> bool:

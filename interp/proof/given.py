@@ -10,9 +10,10 @@ from interp.runs.tolerance import Tolerance
 
 
 def given_items(pair: Pair) -> list[Item]:
-    """Of seed, weights, inputs and program that are not the recorded ones, as ``manifest.json/WHAT``; options are in their own file.
+    """Of seed, weights and inputs that are not the recorded ones, as ``manifest.json/WHAT``; options are in their own file.
 
-    Weights that were trained within the run are its outcome: it declares them as such.
+    Weights that were trained within the run are its outcome: it declares them as such. Another text of the program is no other
+    result, as another commit is none: it is said of the whole (see `interp.proof.proof`).
     """
     first, second = _given(pair.first), _given(pair.second)
     found = []
@@ -22,7 +23,7 @@ def given_items(pair: Pair) -> list[Item]:
         if one == other:
             continue
         if pair.tolerance(name) is Tolerance.TOLD:
-            found.append(pair.item(name, Gap(True, None, f"{words}; not judged")))
+            found.append(pair.judged(name, Gap(True, None, f"{words}; not judged")))
         else:
             found.append(Item(name, Verdict.DIFFERENT, None, words))
     return found
@@ -31,8 +32,6 @@ def given_items(pair: Pair) -> list[Item]:
 def _given(manifest: Manifest) -> dict[str, str]:
     found = {f"inputs/{item.path or item.name}": _short(item.sha256) for item in manifest.inputs}
     found |= {"experiment": manifest.experiment, "seed": str(manifest.seed)}
-    if manifest.program.sha256:
-        found["program"] = _short(manifest.program.sha256)
     if manifest.model is not None:
         found["weights"] = _short(manifest.model.weights_sha256)
     return found

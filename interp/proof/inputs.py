@@ -45,7 +45,10 @@ class Needed:
 
 @dataclass(frozen=True)
 class Staged:
-    """What a run is made from: the ``folder`` to start in; of a script its file, and where its neighbours are imported from."""
+    """What a run is made from: the ``folder`` to start in; of a script its file, and the folder that its neighbours are imported from.
+
+    Of the user's script both lie in ``folder``, where only code of the recorded SHA-256 is; of interp's own, in its source.
+    """
 
     folder: Path
     script: Path | None = None
@@ -95,7 +98,8 @@ def stage(manifest: Manifest, run: Path, folder: Path, search: Search) -> Staged
     for item in needed:
         _lay(item, found[item.path], folder)
     if manifest.program.kind == "script" and script is None:
-        return Staged(folder, folder / manifest.program.name, found[manifest.program.name].resolve().parent, notes)
+        own = folder / manifest.program.name
+        return Staged(folder, own, own.parent, notes)
     return Staged(folder, script, None if script is None else script.parent, notes)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interp.proof.gap import SAME, Gap
@@ -10,7 +10,7 @@ from interp.proof.verdict import Item, Verdict
 from interp.runs.entries import CommitEntry
 from interp.runs.machine import differences
 from interp.runs.manifest import Manifest
-from interp.runs.tolerance import Tolerance, tolerance_of
+from interp.runs.tolerance import DEFAULT, Tolerance, stricter, tolerance_of
 
 # What draws: other versions of these draw other pixels from the same spec.
 _DRAWING = ("matplotlib", "pillow")
@@ -53,9 +53,17 @@ class Pair:
         names = sorted({*self.first.versions, *self.second.versions})
         return tuple(dict.fromkeys((*self.why, *self._versions(names), *([self.commit] if self.commit else []))))
 
-    def tolerance(self, name: str) -> Tolerance:
-        """As the recorded run declares it."""
-        return tolerance_of(name, self.first.tolerances)
+    def tolerance(self, name: str, default: Tolerance = DEFAULT) -> Tolerance:
+        """The stricter of what both declare: no run is judged by its own word alone, and the repeated one's is of the code of now."""
+        return stricter(*self._declared(name, default))
+
+    def judged(self, name: str, gap: Gap, excuse: tuple[str, ...] = (), default: Tolerance = DEFAULT) -> Item:
+        """As `item`; where the two declare other tolerances of ``name``, it is said."""
+        one, other = self._declared(name, default)
+        if gap is SAME or one is other:
+            return self.item(name, gap, excuse)
+        words = f"{one.value} was declared, {other.value} is now: the stricter holds"
+        return self.item(name, replace(gap, detail=f"{gap.detail}; {words}"), excuse)
 
     def item(self, name: str, gap: Gap, excuse: tuple[str, ...] = ()) -> Item:
         """What is said of ``name``: where neither the machine nor ``excuse`` is a reason, every difference is one."""
@@ -65,6 +73,9 @@ class Pair:
             return Item(name, Verdict.WITHIN if gap.holds else Verdict.DIFFERENT, gap.share, gap.detail)
         said = [gap.detail, *([_SHOULD] if gap.holds else []), *([self.commit] if self.commit else [])]
         return Item(name, Verdict.DIFFERENT, gap.share, "; ".join(said))
+
+    def _declared(self, name: str, default: Tolerance) -> tuple[Tolerance, Tolerance]:
+        return tolerance_of(name, self.first.tolerances, default), tolerance_of(name, self.second.tolerances, default)
 
     def _versions(self, names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
         one, other = self.first.versions, self.second.versions

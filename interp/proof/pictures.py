@@ -1,8 +1,9 @@
 """Figures side by side: by their specs, and by their pixels.
 
 A figure is derived: its spec is made from the arrays, its files are drawn from the spec. The same spec drawn by the same
-versions gives the same pixels; where numbers are a little different, so are the pixels, and a figure holds where they are few and
-faint. That bound is coarse: what a figure shows is judged by its arrays.
+versions gives the same pixels, on any machine. Where others drew it, or where numbers are a little different, so are the pixels, and
+a figure holds where they are few and faint. That bound is coarse: what a figure shows is judged by its arrays. Pages of vectors have
+no pixels: they are equal where machine and versions are, and not judged elsewhere.
 """
 
 from __future__ import annotations
@@ -49,24 +50,23 @@ def _item(pair: Pair, name: str) -> Item:
     gaps = [(file, gap) for file, gap in told if gap is not SAME]
     if not gaps:
         return pair.item(name, SAME)
-    # Who drew, and what stands in the stamp, excuses other bytes; what was drawn is excused by the machine only.
+    # Who drew the same spec excuses other files; what was drawn is excused by the machine only.
     excuse = pair.drawing if same_spec else ()
-    if same_spec and all(Path(file).suffix.lower() not in _RASTER for file, _ in gaps):
-        excuse = pair.telling
     shares = [gap.share for _, gap in gaps if gap.share is not None]
     words = [f"{Path(file).suffix[1:]}: {gap.detail}" for file, gap in gaps]
-    return pair.item(name, Gap(all(gap.holds for _, gap in gaps), max(shares, default=None), "; ".join((*words, *excuse))), excuse)
+    return pair.judged(name, Gap(all(gap.holds for _, gap in gaps), max(shares, default=None), "; ".join((*words, *excuse))), excuse)
 
 
 def _gap(pair: Pair, file: str, tolerance: Tolerance, same_spec: bool) -> Gap:
     """Of one file of a figure, whose bytes differ."""
     if Path(file).suffix.lower() in _RASTER:
         return _raster(pair, file, tolerance, same_spec)
-    if same_bytes(pair, file):
+    if same_bytes(pair, file, file.removeprefix(FOLDER).rpartition(".")[0]):
         return SAME
-    if same_spec:
-        return Gap(True, None, "other bytes of the same spec")
-    return Gap(tolerance is not Tolerance.EXACT, None, "not judged: derived from the arrays")
+    words = "other bytes of the same spec" if same_spec else "derived from the arrays"
+    if pair.why or (same_spec and pair.drawing):
+        return Gap(same_spec or tolerance is not Tolerance.EXACT, None, f"not judged: {words}")
+    return Gap(False, None, words if same_spec else "other bytes of another spec")
 
 
 def _raster(pair: Pair, file: str, tolerance: Tolerance, same_spec: bool) -> Gap:
@@ -74,8 +74,6 @@ def _raster(pair: Pair, file: str, tolerance: Tolerance, same_spec: bool) -> Gap
         first, second = (_pixels(folder / file) for folder in (pair.recorded, pair.repeated))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return Gap(False, None, f"cannot be read: {error}")
-    if same_spec and pair.drawing:
-        return SAME if np.array_equal(first, second) else Gap(True, None, "other pixels of the same spec")
     if first.shape != second.shape:
         return Gap(False, None, f"{_size(second)}, {_size(first)} was recorded")
     away = np.abs(first.astype(np.int16) - second)
@@ -83,11 +81,14 @@ def _raster(pair: Pair, file: str, tolerance: Tolerance, same_spec: bool) -> Gap
         return SAME if pair.first.identity != pair.second.identity or pair.drawing else Gap(True, None, "other bytes, the same pixels")
     mean, changed = float(away.mean()), float((away.max(axis=-1) > CHANGED).mean())
     words = f"pixels differ by {number(mean)} levels in the mean, {changed:.2%} by more than {CHANGED}"
-    if tolerance is Tolerance.OPTIMIZED:
+    share = max(mean / MOST_MEAN, changed / MOST_CHANGED)
+    if same_spec:
+        # Nothing that was drawn differs: no tolerance of what was computed excuses anything.
+        return Gap(share <= 1, share, words) if pair.drawing else Gap(False, share, f"{words}, of the same spec drawn by the same versions")
+    if tolerance in (Tolerance.OPTIMIZED, Tolerance.TOLD):
         return Gap(True, None, f"{words}; not judged")
     if tolerance is Tolerance.EXACT:
         return Gap(False, None, f"{words}; it is to be equal everywhere")
-    share = max(mean / MOST_MEAN, changed / MOST_CHANGED)
     return Gap(share <= 1, share, words)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from interp.errors import InterpError
 from interp.proof.inputs import Search, Unrepeatable, stage
+from interp.proof.pair import Pair
 from interp.proof.replay import AS_RECORDED, Replay, Settings, replay
 from interp.proof.verdict import Compared, Item, Verdict
 from interp.runs.changed import explain
@@ -21,6 +22,8 @@ from interp.runs.differing import NOTHING, differing, short
 from interp.runs.machine import differences
 from interp.runs.manifest import ChangedManifest, Manifest
 from interp.runs.verify import Problem, verify
+
+_MOST_EXCUSES = 3
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def prove(run: Path, search: Search, settings: Settings = AS_RECORDED, again: Re
             staged = stage(manifest, run, folder, search)
             again(manifest, staged, out, settings)
             repeated = _made(out)
-            notes = (*staged.notes, *_other_options(manifest, repeated))
+            notes = (*staged.notes, *_other_options(manifest, repeated), *_other_program(manifest, repeated))
             others = tuple(_other_inputs(manifest, repeated))
             if others:
                 why = differences(manifest.machine, repeated.machine, manifest.versions, repeated.versions)
@@ -93,7 +96,8 @@ def against(run: Path, other: Path) -> Proof:
     if one != two:
         reason = f"it is a run of `{one}`, `{other}` one of `{two}`: only runs of one program are compared"
         return Proof(run, first.manifest, Verdict.UNCHECKED, None, reason, _since(started))
-    notes = (*_other_options(first.manifest, second.manifest), *_other_inputs(first.manifest, second.manifest))
+    both = first.manifest, second.manifest
+    notes = (*_other_options(*both), *_other_inputs(*both), *_other_program(*both))
     try:
         return _judged(run, other, (first.manifest, second.manifest), notes, started)
     except Unrepeatable as problem:
@@ -102,15 +106,26 @@ def against(run: Path, other: Path) -> Proof:
 
 def _judged(run: Path, other: Path, manifests: tuple[Manifest, Manifest], notes: Sequence[str], started: float) -> Proof:
     from interp.proof.compare import compare
+    from interp.proof.unjudged import unjudged
 
     try:
         compared = compare(run, other, tuple(_other_options(*manifests)))
     except InterpError as error:
         raise Unrepeatable(f"the two cannot be compared: {error}") from None
     reasons = [*compared.why, *notes]
-    if not compared.verdict.holds:
+    if compared.verdict is Verdict.DIFFERENT:
         reasons = [_count(compared, "not the same"), *reasons, *_other_source(*manifests)]
+    elif compared.verdict is Verdict.WITHIN:
+        reasons += [*(() if compared.why else _excuses(run, other, manifests)), *unjudged(compared)]
+    if compared.verdict is not Verdict.IDENTICAL and manifests[0].tolerances != manifests[1].tolerances:
+        reasons.append("the two declare other tolerances: the stricter hold")
     return Proof(run, manifests[0], compared.verdict, compared, "; ".join(dict.fromkeys(reasons)), _since(started), manifests[1])
+
+
+def _excuses(run: Path, other: Path, manifests: tuple[Manifest, Manifest]) -> Sequence[str]:
+    """Why something may differ though neither machine nor options do: the first reasons, and how many more there are."""
+    told = Pair(run, other, *manifests).telling
+    return (*told[:_MOST_EXCUSES], *([f"{len(told) - _MOST_EXCUSES} more versions"] if len(told) > _MOST_EXCUSES else []))
 
 
 def _made(out: Path) -> Manifest:
@@ -140,6 +155,12 @@ def _other_inputs(first: Manifest, second: Manifest) -> Iterator[str]:
             yield f"the {kind} `{name}` was not read"
         elif found != item.sha256:
             yield f"the {kind} `{name}` has changed: SHA-256 {short(found)}, {short(item.sha256)} was used"
+
+
+def _other_program(first: Manifest, second: Manifest) -> Iterator[str]:
+    """That a script was changed: no other result by itself, as another commit is none."""
+    if first.program.name == second.program.name and first.program.sha256 != second.program.sha256:
+        yield f"`{first.program.name}` has changed since"
 
 
 def _other_source(first: Manifest, second: Manifest) -> Iterator[str]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
-import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from interp.errors import BadFile, InterpError
 from interp.proof.proof import Proof
 from interp.proof.verdict import Verdict
+from interp.runs.lock import LOCK, Lock
 from interp.runs.origin import versions
+from interp.runs.partial import write_whole
 from interp.runs.plain import canonical, portable
 from interp.runs.reading import JsonObject, read
 from interp.runs.words import machine_name
@@ -54,7 +55,7 @@ def recorded(proof: Proof) -> Recorded:
 
 
 def read_record(path: Path) -> dict[str, Recorded]:
-    """What is kept in ``path``, by the runs' identities; BadFile where it is no such file."""
+    """What is kept in ``path``, by the seals of the runs' manifests (`Manifest.seal`); BadFile where it is no such file."""
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
@@ -69,17 +70,40 @@ def read_record(path: Path) -> dict[str, Recorded]:
 
 
 def update_record(path: Path, found: Mapping[str, Recorded]) -> None:
-    """Add what was found to the record in ``path``, made if it is not there; replaced as a whole or not at all."""
-    known = read_record(path) if path.exists() else {}
-    runs = {identity: asdict(entry) | {"verdict": entry.verdict.value} for identity, entry in (known | dict(found)).items()}
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    """Add what was found to the record in ``path``, made if it is not there; replaced as a whole or not at all.
+
+    ``found`` goes by seals. Several processes may add to one record at once: each waits for the others, and nothing is lost.
+    """
     try:
-        temporary.write_bytes(canonical({"format": FORMAT, "runs": runs}).encode("ascii"))
-        os.replace(temporary, path)
+        with _alone(path):
+            known = read_record(path) if path.exists() else {}
+            runs = {seal: asdict(entry) | {"verdict": entry.verdict.value} for seal, entry in (known | dict(found)).items()}
+            write_whole(path, canonical({"format": FORMAT, "runs": runs}).encode("ascii"))
     except OSError as error:
         raise BadFile(f"the record `{path}` cannot be written: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Nobody else writes ``path`` meanwhile, where there are locks. A hidden folder beside it holds the lock, and goes with it."""
+    folder = path.with_name(f".{path.name}.lock")
+    while True:
+        folder.mkdir(exist_ok=True)
+        try:
+            lock = Lock.take(folder, wait=True)
+            break
+        except FileNotFoundError:  # whoever held it before has removed it
+            continue
+    try:
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        if lock is not None:
+            # Removed while it is held: who waits for it finds it gone, and takes a new one.
+            (folder / LOCK).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        if lock is not None:
+            lock.release()
 
 
 def refuse_record(path: Path) -> None:
@@ -99,7 +123,7 @@ def _runs(top: JsonObject) -> dict[str, Recorded]:
     runs = top.table("runs", _recorded)
     wrong = next((name for name in runs if not _SHA256.fullmatch(name)), None)
     if wrong is not None:
-        raise InterpError(f"`runs` names {wrong!r}, which is no run's identity")
+        raise InterpError(f"`runs` names {wrong!r}, which is no digest of a manifest")
     return runs
 
 

@@ -70,11 +70,12 @@ def stamp_in(data: bytes, name: str) -> Stamp:
     kind = kind_of(data)
     if kind is None:
         raise BadFile(f"`{name}` is no PNG, PDF, SVG or WebP by its content")
-    try:
-        texts = list({"png": _of_raster, "webp": _of_raster, "svg": _of_svg, "pdf": _of_pdf}[kind](data))
-    except UNREADABLE as error:
-        raise BadFile(f"`{name}` is {_NAMES[kind]} that is damaged: {' '.join(str(error).split()) or type(error).__name__}") from None
+    texts: list[str] = []
     wrong = BadFile(f"`{name}` is {_NAMES[kind]} without a stamp of interp: another program made it or saved it anew")
+    try:
+        texts.extend({"png": _of_raster, "webp": _of_raster, "svg": _of_svg, "pdf": _of_pdf}[kind](data))
+    except UNREADABLE as error:  # what was read before the damage still tells of the run
+        wrong = BadFile(f"`{name}` is {_NAMES[kind]} that is damaged: {' '.join(str(error).split()) or type(error).__name__}")
     for text in texts:
         if text.lstrip().startswith("{"):
             try:

@@ -47,9 +47,10 @@ class Compared:
 
     @property
     def largest(self) -> Item | None:
-        """The item with the largest difference, None where nothing differs by a number."""
+        """The item with the largest difference; where nothing differs by a number but all holds, the first that is not identical."""
         numbered = [item for item in self.items if item.difference is not None]
-        return max(numbered, key=lambda item: item.difference or 0.0, default=None)
+        told = self.of(Verdict.WITHIN) if self.verdict is Verdict.WITHIN else ()
+        return max(numbered, key=lambda item: item.difference or 0.0, default=next(iter(told), None))
 
     def of(self, verdict: Verdict) -> tuple[Item, ...]:
         return tuple(item for item in self.items if item.verdict is verdict)

@@ -1,4 +1,4 @@
-"""Where a run came from: package versions, the commit of the source, the program."""
+"""Where a run came from: package versions, the commit of the source, the program and what it imported from beside it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from interp.errors import BadFile, InterpError
-from interp.runs.entries import CommitEntry, Program, file_hash, reference
+from interp.runs.entries import CommitEntry, InputEntry, Program, Role, file_hash, reference
+from interp.runs.inputs import beside
 
 PACKAGES = (
     "interp",
@@ -27,6 +29,9 @@ PACKAGES = (
     "scipy",
     "scikit-learn",
 )
+
+_INSTALLED = frozenset(["site-packages", "dist-packages"])
+_PYTHON = Path(os.__file__).parent
 
 
 def versions() -> dict[str, str]:
@@ -80,6 +85,37 @@ def program_of(config: object, package: Path | None = None) -> Program:
         return Program("script", name, file_hash(path)[0])
     except OSError as error:
         raise BadFile(f"cannot read the script `{path}`, which a run would name: {error.strerror}") from error
+
+
+def neighbours_of(config: object, package: Path | None = None) -> tuple[InputEntry, ...]:
+    """The files below the folder of the user's script that have been imported so far, as code that the run needs; by path.
+
+    None of a command or a script in a source checkout of interp: these go with its source, whose commit is recorded.
+    """
+    package = package or Path(__file__).parent.parent
+    file = getattr(sys.modules.get(type(config).__module__), "__file__", None)
+    program = program_of(config, package)
+    if program.kind != "script" or file is None or Path(file).resolve().is_relative_to(package.parent.resolve()):
+        return ()
+    script = Path(file)
+    # A link to a script has two folders. Python imports from that of what it links to.
+    folders = tuple(dict.fromkeys((script.resolve().parent, script.absolute().parent)))
+    found: dict[PurePath, Path] = {}
+    for name, module in list(sys.modules.items()):
+        origin = getattr(module, "__file__", None)
+        if isinstance(origin, str) and name.partition(".")[0] != package.name:
+            below = _below(Path(origin), folders)
+            if below is not None and Path(origin).resolve() != script.resolve():
+                found[below] = Path(origin)
+    return tuple(replace(InputEntry.of(path, Role.CODE), path=beside(Path(program.name), below)) for below, path in sorted(found.items()))
+
+
+def _below(file: Path, folders: tuple[Path, ...]) -> PurePath | None:
+    """How an imported file lies below the first of ``folders`` that it lies in; None for what is installed in there, or Python's own."""
+    # Some modules only say that they have a file, such as `_ops.py`.
+    if not file.is_absolute() or not file.is_file() or not _INSTALLED.isdisjoint(file.parts) or file.is_relative_to(_PYTHON):
+        return None
+    return next((file.relative_to(folder) for folder in folders if file.is_relative_to(folder)), None)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

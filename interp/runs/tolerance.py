@@ -44,10 +44,15 @@ def limit_of(tolerance: Tolerance, dtype: np.dtype[Any] | None = None) -> float:
     return max(_LIMITS[tolerance], rounding) if tolerance is not Tolerance.EXACT else 0.0
 
 
-def tolerance_of(name: str, declared: Mapping[str, Tolerance]) -> Tolerance:
+def stricter(one: Tolerance, other: Tolerance) -> Tolerance:
+    """The one that allows less: they stand in that order."""
+    return min(one, other, key=list(Tolerance).index)
+
+
+def tolerance_of(name: str, declared: Mapping[str, Tolerance], default: Tolerance = DEFAULT) -> Tolerance:
     """The tolerance declared for ``name``: that of the longest pattern (as of `fnmatch`, ``*`` spans ``/``) that matches it.
 
-    Arrays go by their names, metrics as ``metrics/KEY/...``, figures as ``figures/STEM``. `DEFAULT` where none matches.
+    Arrays go by their names, metrics as ``metrics/KEY/...``, figures as ``figures/STEM``. ``default`` where none matches.
     """
     matching = [pattern for pattern in declared if fnmatchcase(name, pattern)]
-    return declared[max(matching, key=lambda pattern: (len(pattern), pattern))] if matching else DEFAULT
+    return declared[max(matching, key=lambda pattern: (len(pattern), pattern))] if matching else default

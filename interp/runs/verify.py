@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from interp.errors import BadFile, InterpError
 from interp.runs.differing import differing, short, written_config
 from interp.runs.entries import ArrayEntry, file_hash
-from interp.runs.manifest import ARRAYS, CONFIG, MANIFEST, Manifest
+from interp.runs.manifest import ARRAYS, CONFIG, MANIFEST, METRICS, Manifest
 
 
 class Kind(Enum):
@@ -179,6 +179,31 @@ def find(folder: Path) -> tuple[Path, ...]:
             folders.clear()
         folders[:] = [name for name in folders if not name.startswith(".")]
     return tuple(sorted(runs))
+
+
+def strays(folder: Path) -> tuple[tuple[Path, str], ...]:
+    """What `find` passes over at or below `folder` though it may be a run, and why, sorted: nobody is to take it for checked.
+
+    A folder that holds what runs do but no manifest, a link to a folder or to nothing, and a folder that cannot be read.
+    """
+    found: dict[Path, str] = {}
+
+    def unreadable(error: OSError) -> None:
+        found[Path(error.filename)] = f"the folder cannot be read: {error.strerror}"
+
+    for base, folders, files in os.walk(folder, onerror=unreadable):
+        if MANIFEST in files:
+            folders.clear()
+            continue
+        held = next((name for name in (CONFIG, ARRAYS, METRICS) if name in files), None)
+        if held is not None:
+            found[Path(base)] = f"it has no {MANIFEST}, but the {held} of a run"
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in (*folders, *(name for name in files if not name.startswith("."))):
+            path = Path(base) / name
+            if os.path.islink(path) and (name in folders or not os.path.exists(path)):
+                found[path] = "it is a link to a folder, and links are not followed" if name in folders else "it is a link to nothing"
+    return tuple(sorted(found.items()))
 
 
 def walk(folder: Path) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 from interp.errors import BadFile
 from interp.runs.partial import write_whole
@@ -24,7 +25,21 @@ def refuse_foreign(path: Path, mark: str) -> None:
             raise BadFile(f"`{path}` cannot be read: {error.strerror}") from None
         if ours:
             return
-    raise BadFile(f"`{path}` is there and was not written by interp gallery; nothing is overwritten: move it, or choose another folder")
+    raise _foreign(path)
+
+
+def refuse_other(picture: Path, new: Path, page: Path) -> None:
+    """Raise BadFile where `picture` is something else than the bytes of `new`, or a picture that our own `page` shows."""
+    if not os.path.lexists(picture):
+        return
+    if picture.is_file() and not picture.is_symlink():
+        shown = f'src="{quote(picture.relative_to(page.parent).as_posix())}"'
+        try:
+            if picture.read_bytes() == new.read_bytes() or (page.is_file() and shown.encode("ascii") in page.read_bytes()):
+                return
+        except OSError as error:
+            raise BadFile(f"`{picture}` cannot be read: {error.strerror}") from None
+    raise _foreign(picture)
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -34,3 +49,7 @@ def replace(path: Path, data: bytes) -> None:
         write_whole(path, data)
     except OSError as error:
         raise BadFile(f"`{path}` cannot be written: {error.strerror}") from None
+
+
+def _foreign(path: Path) -> BadFile:
+    return BadFile(f"`{path}` is there and was not written by interp gallery; nothing is overwritten: move it, or choose another folder")

@@ -215,7 +215,7 @@ def test_only_the_option_and_its_file_are_taken_out(words: list[str]) -> None:
         (["report", "--config", "wrong.yaml"], "`wrong.yaml`: `config.stpes` is no option of Report: did you mean 'steps'"),
         (
             ["kernels", "--config", "of.yaml"],
-            "of.yaml`, whose first line says that it is of `report`: `config.steps` is no option of Kernels",
+            "of.yaml`, whose first line says that it is of `report`, cannot be given to `interp kernels`: `config.steps` is no option of",
         ),
         (["report", "--config", "type.yaml"], "`type.yaml`: `config.loading.seed` is 'x'; it takes a whole number"),
         (["report", "--config", "of.yaml", "--stps", "3"], "--stps"),

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -100,7 +101,7 @@ def verdicts(root: Path, **found: tuple[str, str, str]) -> None:
         if one.folder.name in found:
             verdict, reason, largest = found[one.folder.name]
             entry = {"verdict": verdict, "reason": reason, "difference": 0.5 if largest else None, "largest": largest}
-            runs[one.manifest.identity] = entry | {"machine": "m", "torch": "2", "seconds": 1.0}
+            runs[one.manifest.seal] = entry | {"machine": "m", "torch": "2", "seconds": 1.0}
     (root / "verified.json").write_text(json.dumps({"format": 1, "runs": runs}))
 
 
@@ -228,6 +229,86 @@ def test_a_site_of_its_own_holds_all_it_shows(results, capsys):
     own = Reader(Path("site/tour/large/index.html").read_text())
     assert [image["src"] for image in own.all("img")] == ["figures/overview.png", "figures/a.png"]
     assert own.all("a")[0]["href"] == "../../index.html"
+
+
+def test_a_site_leaves_finished_runs_and_foreign_files_as_they_are(results, capsys):
+    told(capsys, "gallery", "--out", "site")
+    told(capsys, "gallery", "--out", "site")
+
+    def unchanged(message: str) -> None:
+        before = {path: path.read_bytes() for path in Path("site").rglob("*") if path.is_file()}
+        assert message in refused(capsys, "gallery", "--out", "site")
+        assert {path: path.read_bytes() for path in Path("site").rglob("*") if path.is_file()} == before
+
+    # The page of a run is not marked as a gallery's, and what lies before it must not be written either.
+    Path("site/index.html").write_text(Path("site/index.html").read_text() + "<!-- older -->")
+    shutil.rmtree("site/walk/one")
+    shutil.copytree(results / "walk/one", "site/walk/one")
+    unchanged("`site/walk/one` is in a run, which is closed (it has a manifest.json): choose another folder with --out")
+    Path("site/walk/one/manifest.json").unlink()
+    unchanged("`site/walk/one/index.html` is there and was not written by interp gallery; nothing is overwritten")
+    shutil.rmtree("site/walk/one")
+    shutil.move("site/tour/small", "elsewhere")
+    Path("elsewhere/manifest.json").touch()
+    Path("site/tour/small").symlink_to(Path("elsewhere").absolute())
+    unchanged("`site/tour/small` is in a run, which is closed")
+    Path("site/tour/small").unlink()
+    told(capsys, "gallery", "--out", "site")
+
+
+def test_a_picture_of_somebody_else_is_left_alone(results, capsys):
+    told(capsys, "gallery", "--out", "site")
+    picture = Path("site/tour/small/figures/grid.png")
+    picture.write_bytes(b"an older one, which the page shows")
+    told(capsys, "gallery", "--out", "site")
+    assert picture.read_bytes() == (results / "tour/small/figures/grid.png").read_bytes()
+    page = picture.parent.parent / "index.html"
+    ours, theirs = page.read_text(), "`site/tour/small/figures/grid.png` is there and was not written by interp gallery"
+    for text in (None, ours.replace("figures/grid.png", "figures/other.png")):
+        page.unlink() if text is None else page.write_text(text)
+        told(capsys, "gallery", "--out", "site")  # the same bytes
+        page.unlink() if text is None else page.write_text(text)
+        picture.write_bytes(b"mine")
+        assert theirs in refused(capsys, "gallery", "--out", "site")
+        assert picture.read_bytes() == b"mine"
+        picture.unlink()
+    picture.symlink_to(results.absolute() / "tour/large/figures/a.png")
+    page.write_text(ours)
+    # Where it leads to is a run.
+    assert "`site/tour/small/figures/grid.png` is in a run" in refused(capsys, "gallery", "--out", "site")
+
+
+def test_a_verdict_is_not_that_of_other_pictures_and_captions(results, capsys):
+    verdicts(results, small=("identical", "", ""))
+    other = make(results.parent / "forged", figures={"grid": ("A grid", "It proves all.")}, config=Config(steps=16))
+    assert Manifest.read(other).identity == Manifest.read(results / "tour/small").identity
+    shutil.rmtree(results / "tour/small")
+    shutil.move(other, results / "tour/small")
+    assert verify(results / "tour/small").ok
+    told(capsys, "gallery")
+    assert "\nnot verified yet\n" in Reader((results / "index.html").read_text()).cards["tour/small"]
+
+
+def test_a_verdict_holds_though_it_took_another_time(results, capsys):
+    verdicts(results, small=("identical", "", ""))
+    shutil.rmtree(results / "tour/small")
+    make(results / "tour/small", config=Config(steps=16), created="2027-01-01T00:00:00+00:00", seconds=99.0)
+    told(capsys, "gallery")
+    assert "\nidentical\n" in Reader((results / "index.html").read_text()).cards["tour/small"]
+
+
+def test_of_several_formats_the_one_that_the_page_of_the_run_shows_is_shown(results):
+    from interp.report.formats import SHOWN
+    from interp.runs.entries import FileEntry
+    from interp.runs.listing import Listed
+    from interp.site.cards import Proved, Status, card
+
+    folder = results / "tour/small"
+    manifest = Manifest.read(folder)
+    for given in (SHOWN, SHOWN[1:], SHOWN[2:]):
+        files = {f"figures/grid.{suffix}": FileEntry("0" * 64, 1) for suffix in (*reversed(given), "pdf")}
+        made = card(Listed(folder, replace(manifest, files=files)), results, Status(Proved.UNKNOWN))
+        assert [shown.file for shown in made.figures] == [f"tour/small/figures/grid.{given[0]}"]
 
 
 README = """\

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,7 @@ from interp.core.model import Model
 from interp.images import Photo, load
 from interp.report.product import Product, Tick, input_entries
 from interp.runs import InputEntry, Manifest, Role
+from interp.runs.origin import neighbours_of
 
 NET = """
 from torch import nn
@@ -208,3 +211,57 @@ def test_folders_that_lead_upwards_are_no_hindrance(here: Path, given: str, monk
     picture(here / "up.png", 1)
     photo = load([given])[0]
     assert (photo.name, input_entries([photo])[0].path) in {("up", "up.png"), ("up", "photos/up.png")}
+
+
+SCRIPT = """
+from dataclasses import dataclass, field
+
+from interp.cli.options import ModelOptions, OneModel, SaveOptions, Saving
+from ask_helper import TITLE
+
+
+@dataclass(frozen=True)
+class Config:
+    loading: OneModel = field(default_factory=ModelOptions)
+    saving: Saving = field(default_factory=SaveOptions)
+"""
+
+
+def test_what_a_script_of_ones_own_imports_from_beside_it_is_code(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {
+        "ask_own.py": SCRIPT,
+        "ask_helper.py": "from ask_lib.words import TITLE\nimport ask_installed\n",
+        "ask_lib/words.py": "TITLE = 'A title'\n",
+        "ask_unused.py": "raise SystemExit(9)\n",
+        "venv/site-packages/ask_installed.py": "",
+    }
+    for path, text in texts.items():
+        (here / "own" / path).parent.mkdir(parents=True, exist_ok=True)
+        (here / "own" / path).write_text(text)
+    before = set(sys.modules)
+    monkeypatch.setattr(sys, "path", [str(here / "own"), str(here / "own" / "venv" / "site-packages"), *sys.path])
+    try:
+        config = importlib.import_module("ask_own").Config(saving=SaveOptions(out=Path("made")))
+        files = [here / "own" / path for path in ("ask_helper.py", "ask_lib/words.py")]
+        expected = tuple(
+            InputEntry(file.name, sha256(file), file.stat().st_size, file.relative_to(here).as_posix(), Role.CODE) for file in files
+        )
+        assert neighbours_of(config) == expected
+
+        def make(model: Model, photos: list[Photo], tick: Tick) -> Product:
+            return Product("A title", "", [], {"kernel": model.module[0].weight.detach().numpy()})  # type: ignore[index,union-attr]
+
+        publish("x", config, lambda: config.loading.load("nets/net.py:net"), make, reference="net", seed=0, saving=config.saving)
+        manifest = Manifest.read(Path("made"))
+        assert manifest.program.name == "own/ask_own.py"
+        assert set(manifest.inputs) >= set(expected)
+        assert {(entry.path, entry.role) for entry in manifest.inputs} == {*CODE, *((entry.path, Role.CODE) for entry in expected)}
+        monkeypatch.chdir(here.parent / "there")
+        assert [entry.path for entry in neighbours_of(config)] == ["ask_helper.py", "ask_lib/words.py"]
+        # Of a script in a checkout of interp the commit is recorded.
+        (here / "interp").mkdir()
+        assert neighbours_of(config, here / "interp") == ()
+    finally:
+        for name in set(sys.modules) - before:
+            if name.startswith("ask_"):
+                del sys.modules[name]

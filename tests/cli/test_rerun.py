@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -64,7 +66,7 @@ ECHO = "import shutil, sys\nshutil.copy(sys.argv[sys.argv.index('--config') + 1]
 
 
 def own(text: str = ECHO, name: str = "own.py") -> Program:
-    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
     Path(name).write_text(text)
     return Program("script", name, hashlib.sha256(text.encode()).hexdigest())
 
@@ -195,11 +197,16 @@ def test_a_script_is_started_with_the_options_and_its_exit_code_is_passed_on(her
     assert capfd.readouterr().out == "\n"
 
 
-def test_a_changed_script_is_started_with_a_note_and_a_missing_one_is_told(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    a_run("old", Own(), own(name="mine/own.py"))
-    own(ECHO.replace("7", "0"), "mine/own.py")
-    assert run(["rerun", "old"]) == 0
-    assert capfd.readouterr().err == "interp: note: `mine/own.py` is not as it was when the run was made\n"
+def test_a_changed_script_is_not_started_and_a_missing_one_is_told(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    old = a_run("old", Own(), own(name="mine/own.py"))
+    other = own(ECHO + "# more", "mine/own.py").sha256
+    assert run(["rerun", "old"]) == 2
+    assert capfd.readouterr() == (
+        "",
+        f"interp: the script `mine/own.py` has changed: SHA-256 {other[:12]}..., {old.program.sha256[:12]}... was run; "
+        "put it back, or start it yourself with --config\n",
+    )
+    assert not Path("seen.yaml").exists()
     Path("mine/own.py").unlink()
     assert run(["rerun", "old"]) == 2
     assert "the script `mine/own.py` that made the run is not in " in capfd.readouterr().err
@@ -216,6 +223,96 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(rerun, "_made", noted)
     return seen
+
+
+def test_a_script_of_interp_may_have_changed_which_is_noted(
+    here: Path, capsys: pytest.CaptureFixture[str], started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(ECHO, "checkout/experiments/tour.py")
+    a_run("old", Own(), Program("script", "experiments/tour.py", "0" * 64))
+    monkeypatch.setattr("interp.cli.rerun_code.checkout", lambda: here / "checkout")
+    assert run(["rerun", "old"]) == 2  # a folder of the name `experiments` that is no source of interp
+    assert "the script `experiments/tour.py` has changed" in capsys.readouterr().err
+    Path("checkout/pyproject.toml").touch()
+    assert run(["rerun", "old"]) == 0
+    assert capsys.readouterr().err == "interp: note: `experiments/tour.py` is not as it was when the run was made\n"
+    assert [command[1] for command in started] == [str(here / "checkout/experiments/tour.py")]
+    Path("checkout/experiments/manifest.json").touch()
+    assert run(["rerun", "old"]) == 2
+    assert "lies in the folder of a run (`experiments` has a manifest.json)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["evil", "evil/deep/er"])
+@pytest.mark.parametrize("what", ["script", "code", "linked code", "code by another role", "code that was not recorded", "code typed now"])
+def test_code_in_a_run_is_never_started(
+    here: Path, capsys: pytest.CaptureFixture[str], started: list[list[str]], folder: str, what: str
+) -> None:
+    path, typed = f"{folder}/net.py", []
+    entry = reading(path, Role.PICTURE if what == "code by another role" else Role.CODE)
+    if what == "script":
+        a_run("old", Own(), Program("script", path, entry.sha256))
+    elif what == "linked code":
+        Path("net.py").symlink_to(path)
+        a_run("old", Report("net.py:make"), REPORT, InputEntry.of(Path("net.py"), Role.CODE))
+    elif what == "code typed now":
+        a_run("old", Report(), REPORT)
+        typed = ["--set", f"model={path}:make"]
+    else:
+        a_run("old", Report(f" {path}:make"), REPORT, *([] if "not recorded" in what else [entry]))
+    Path("evil/manifest.json").touch()
+    assert run(["rerun", "old", *typed]) == 2
+    out, err = capsys.readouterr()
+    name = "net.py" if what == "linked code" else path
+    assert (out, err) == (
+        "",
+        f"interp: the code `{name}` lies in the folder of a run (`evil` has a manifest.json): nothing in there is run\n",
+    )
+    Path("evil/manifest.json").unlink()
+    assert run(["rerun", "old", *typed]) == (2 if "not recorded" in what else 0)
+    assert len(started) == ("not recorded" not in what)
+
+
+def test_code_that_the_run_did_not_record_is_started_only_where_it_is_typed(
+    here: Path, capsys: pytest.CaptureFixture[str], started: list[list[str]]
+) -> None:
+    reading("lib/other.py")
+    a_run("old", Report("lib/other.py:make"), REPORT)
+    assert run(["rerun", "old"]) == 2
+    assert "`model` names the code `lib/other.py`, which the run did not record: give it with --set model=..." in capsys.readouterr().err
+    assert run(["rerun", "old", "--set", "model=lib/other.py:make"]) == 0
+    assert len(started) == 1
+
+
+def test_a_changed_input_is_told_while_one_option_still_names_it(
+    here: Path, capsys: pytest.CaptureFixture[str], started: list[list[str]]
+) -> None:
+    a_run("old", Report("net.py:make", loading=ModelOptions(weights=Path("net.py"))), REPORT, reading("net.py", Role.CODE))
+    edited(Path("net.py"))
+    assert run(["rerun", "old", "--set", "weights=null"]) == 2
+    assert "the code `net.py` of the run has changed" in capsys.readouterr().err
+    assert run(["rerun", "old", "--set", "weights=null", "model=embedded"]) == 0
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize("fault", ["no temporary folder", "full disk"])
+def test_what_the_disk_refuses_is_one_line(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    a_run("old", Report(), REPORT)
+    if fault == "full disk":
+        monkeypatch.setattr(rerun, "_made", raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    else:
+        monkeypatch.setattr(tempfile, "mkdtemp", raising(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['x']")))
+    assert run(["rerun", "old"]) == 2
+    words = "No space left on device" if fault == "full disk" else "No usable temporary directory found in ['x']"
+    assert capsys.readouterr() == ("", f"interp: the run cannot be started: {words}\n")
+
+
+def raising(error: Exception) -> Callable[..., object]:
+    def refuse(*_: object, **__: object) -> object:
+        raise error
+
+    return refuse
 
 
 def reading(name: str, role: Role = Role.PICTURE) -> InputEntry:

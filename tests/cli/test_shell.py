@@ -101,15 +101,16 @@ def test_layers_lists_shapes_fields_and_calls(here, capsys):
 
 def test_verify_finds_a_changed_file(here, capsys):
     assert run(["kernels", "embedded", "--layers", "stem.conv", "--out", "results/k"]) == 0
-    assert run(["verify"]) == 0
+    assert run(["verify", "--files-only"]) == 0
     (here / "results" / "k" / "figures" / "kernels.png").write_bytes(b"other")
-    assert run(["verify"]) == 2
+    assert run(["verify", "--files-only"]) == 1
     assert "figures/kernels.png" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["kernel"], "no command 'kernel': did you mean 'kernels'"),
         (["report", "resnet81"], "no model 'resnet81'.*did you mean 'resnet18'"),
         (["report", "embedded", "--layers", "stage1.blok1"], "no layer 'stage1.blok1'.*did you mean 'stage1.block1'"),
         (["gradcam", "swin_t", "--random-weights", "--layers", "features.1.0.attn.qkv"], "'features.1.0.attn.qkv'.*never fires"),
@@ -131,7 +132,7 @@ def test_verify_finds_a_changed_file(here, capsys):
         (["repot"], "repot.*report"),
         (["report", "--steps", "0"], "--steps 0 is too small"),
         (["report", "--steps", "many"], "steps"),
-        (["verify", "nowhere"], "no folder 'nowhere'"),
+        (["verify", "nowhere"], "no run 'nowhere' below 'results'"),
         (["report", "embedded", "--weights", "no.pt"], "no.pt"),
     ],
 )

@@ -77,12 +77,23 @@ def test_what_another_machine_may_do_this_one_may_not(tmp_path: Path) -> None:
     assert here.detail == f"{there.detail}; {REPEAT}"
 
 
-def test_the_recorded_run_declares_the_tolerance(tmp_path: Path) -> None:
-    arrays, lax = {"maps": np.array([1.0])}, {"maps": np.array([1.01])}
-    declared = {"maps": Tolerance.DERIVED}
-    strict = both(tmp_path / "a", nothing(arrays=arrays), nothing(arrays=lax, machine=THERE, tolerances=declared))
-    assert strict.verdict is DIFFERENT
-    assert both(tmp_path / "b", nothing(arrays=arrays, tolerances=declared), nothing(arrays=lax, machine=THERE)).verdict is WITHIN
+def test_the_stricter_of_what_both_declare_holds(tmp_path: Path) -> None:
+    """So that no run passes by its own word, such as everything is told."""
+    arrays, lax, metrics = {"maps": np.array([1.0])}, {"maps": np.array([1.01])}, {"n": 3}
+    forged, told = {"*": Tolerance.TOLD}, {"maps": Tolerance.DERIVED}
+    for number, (former, later) in enumerate([(forged, {}), ({}, forged), (told, {}), ({}, told)]):
+        first = nothing(arrays=arrays, metrics=metrics, tolerances=former)
+        found = both(tmp_path / f"{number}", first, nothing(arrays=lax, metrics={"n": 4}, machine=THERE, tolerances=later))
+        assert {item.name for item in found.of(DIFFERENT)} == {"maps", "metrics/n"}
+    words = "1 of 1 values differ, by at most 0.01 at [0], 0.01 of the largest magnitude; 0.0001 allowed"
+    assert one_of(tmp_path / "said", forged) == f"{words}; told was declared, computed is now: the stricter holds"
+    first = nothing(arrays=arrays, tolerances=forged)
+    assert both(tmp_path / "both", first, nothing(arrays=lax, machine=THERE, tolerances=told)).verdict is WITHIN
+
+
+def one_of(folder: Path, declared: dict[str, Tolerance]) -> str:
+    first, second = nothing(arrays={"maps": np.array([1.0])}, tolerances=declared), nothing(arrays={"maps": np.array([1.01])})
+    return one(both(folder, first, replace(second, machine=THERE, tolerances={})), "maps").detail
 
 
 def test_arrays_that_are_missing_or_new_are_named(tmp_path: Path) -> None:
@@ -137,8 +148,17 @@ class TestScoresOfManyImages:
         changed = arrays | {"features/u0/scores": up, "features/u1/scores": down}
         found = one(both(tmp_path, nothing(arrays=arrays, tolerances=OPTIMIZED), nothing(arrays=changed, machine=THERE)), SCORES)
         assert found.verdict is WITHIN
-        assert found.detail.endswith("in the mean of 4; 5.00% allowed")
+        assert found.detail.endswith("in the mean of 4, 5.00% allowed, +6.00% at most; pixels not judged")
         assert found.difference == pytest.approx(0, abs=1e-6)
+
+    def test_the_worst_picture_is_told_beside_them(self, tmp_path: Path) -> None:
+        pictures = {f"features/u{k}/image": GENERATOR.integers(0, 256, (16, 16, 3), dtype=np.uint8) for k in range(2)}
+        changed = pictures | {"features/u1/image": 255 - pictures["features/u1/image"]}
+        first = nothing(arrays=shares(1, 2) | pictures, tolerances=OPTIMIZED)
+        found = both(tmp_path, first, nothing(arrays=shares(1.01, 2) | changed, machine=THERE))
+        similar = float(one(found, "features/u1/image").detail.split()[2].rstrip(";"))
+        assert similar < 0
+        assert one(found, SCORES).detail.endswith(f"+1.00% at most; pixels not judged, structural similarity {similar:.2f} at least")
 
     def test_other_arrays_have_no_score(self, tmp_path: Path) -> None:
         found = both(tmp_path, nothing(arrays=shares(1)), nothing(arrays=shares(1.00001), machine=THERE))
@@ -188,20 +208,26 @@ class TestFiles:
         assert (item.verdict, item.detail) == (DIFFERENT, "other bytes (5, 4 were recorded)")
 
     def test_what_is_derived_is_not_judged_elsewhere(self, tmp_path: Path) -> None:
-        item = one(both(tmp_path, whole(), whole(files=self.CHANGED, machine=THERE)), "metrics.csv")
+        item = one(both(tmp_path, nothing(files={"a.md": b"1"}), nothing(files={"a.md": b"2"}, machine=THERE)), "a.md")
         assert item.verdict is WITHIN
         assert item.detail == "not judged: derived, and made with processor a processor (6/85/4), not another processor"
 
-    def test_nor_where_another_version_or_commit_wrote_it(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", ["metrics.csv", "a.md", "a.parquet", "a.npy", "a.json", "film.webp", "index.html"])
+    def test_another_version_or_commit_excuses_the_page_alone(self, tmp_path: Path, name: str) -> None:
         versions = {"torch": "2.0", "matplotlib": "3.9", "tyro": "2"}
-        item = one(both(tmp_path / "a", whole(), whole(files=self.CHANGED, versions=versions)), "metrics.csv")
-        assert (item.verdict, item.detail) == (WITHIN, "not judged: derived, and made with tyro 1, not 2")
-        first, second = (
-            whole(commit=CommitEntry("a" * 40, dirty=False)),
-            whole(files=self.CHANGED, commit=CommitEntry("a" * 40, dirty=True)),
-        )
-        item = one(both(tmp_path / "b", first, second), "metrics.csv")
-        assert item.detail == "not judged: derived, and made with commit aaaaaaa, not aaaaaaa with changes"
+        first, second = (nothing(files={name: data}, commit=CommitEntry("a" * 40, dirty=False)) for data in (b"1", b"2"))
+        found = one(both(tmp_path / "a", first, replace(second, versions=versions)), name)
+        dirty = one(both(tmp_path / "b", first, replace(second, commit=CommitEntry("a" * 40, dirty=True))), name)
+        if name == "index.html":
+            assert (found.verdict, found.detail) == (WITHIN, "not judged: derived, and made with tyro 1, not 2")
+            assert dirty.detail == "not judged: derived, and made with commit aaaaaaa, not aaaaaaa with changes"
+        else:
+            assert found.verdict is dirty.verdict is DIFFERENT
+
+    @pytest.mark.parametrize(("value", "verdict"), [(b"0.509", WITHIN), (b"0.511", DIFFERENT), (b"few", DIFFERENT)])
+    def test_elsewhere_tables_are_judged_by_their_numbers(self, tmp_path: Path, value: bytes, verdict: Verdict) -> None:
+        first, second = (nothing(files={"t.csv": b"name,mean,n\na,%s,3\n" % cell}) for cell in (b"0.5", value))
+        assert one(both(tmp_path, first, replace(second, machine=THERE)), "t.csv").verdict is verdict
 
     def test_a_file_that_is_missing_or_new_is_named(self, tmp_path: Path) -> None:
         first, second = nothing(files={"a.md": b"1"}), nothing(files={"b.md": b"1"}, machine=THERE)

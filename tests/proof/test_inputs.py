@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -180,13 +181,30 @@ def test_a_script_of_ones_own_is_copied_and_must_be_the_recorded_one(tmp_path: P
     script.write_text("print(1)\n")
     program = Program("script", "sub/mine.py", hashed(script)[0])
     found = staged(program=program, inputs=())
-    assert found == Staged(tmp_path / "work", tmp_path / "work" / "sub" / "mine.py", script.parent.resolve(), ())
+    assert found == Staged(tmp_path / "work", tmp_path / "work" / "sub" / "mine.py", tmp_path / "work" / "sub", ())
     assert laid(tmp_path / "work") == {"sub/mine.py": b"print(1)\n"}
     for path in (tmp_path / "work" / "sub" / "mine.py", tmp_path / "work" / "sub", tmp_path / "work"):
         path.rmdir() if path.is_dir() else path.unlink()
     script.write_text("print(2)\n")
     with pytest.raises(Unrepeatable, match=r"^the code `sub/mine.py` has changed"):
         staged(program=program, inputs=())
+
+
+def test_what_a_script_of_ones_own_imports_is_copied_beside_it_and_must_be_the_recorded_one(tmp_path: Path, staged: Stage) -> None:
+    folder = tmp_path / "here" / "sub"
+    (folder / "lib").mkdir(parents=True)
+    texts = {"sub/mine.py": b"import helper\n", "sub/helper.py": b"import lib.more\n", "sub/lib/more.py": b"pass\n"}
+    for path, data in texts.items():
+        (tmp_path / "here" / path).write_bytes(data)
+    (folder / "torch.py").write_text("raise SystemExit(9)\n")
+    program = Program("script", "sub/mine.py", hashed(folder / "mine.py")[0])
+    imported = tuple(entry(path, data, Role.CODE) for path, data in texts.items() if path != "sub/mine.py")
+    assert staged(program=program, inputs=imported).imports == tmp_path / "work" / "sub"
+    assert laid(tmp_path / "work") == texts
+    shutil.rmtree(tmp_path / "work")
+    (folder / "helper.py").write_text("import lib.less\n")
+    with pytest.raises(Unrepeatable, match=r"^the code `sub/helper.py` has changed: SHA-256"):
+        staged(program=program, inputs=imported)
 
 
 def test_a_script_of_the_source_may_have_changed_which_is_said(tmp_path: Path, staged: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,3 +192,9 @@ def test_what_is_not_there_or_too_large_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MOST_BYTES", 100)
     with pytest.raises(BadFile, match=r"has \d+ bytes, more than a figure of interp: 100 at most are read"):
         read_stamp(tmp_path / "a.png")
+
+
+def test_what_stands_before_the_damage_still_tells_of_the_run():
+    data = bytearray(png())
+    data[len(data) - 20] ^= 1  # among the pixels, which come after the text
+    assert stamp_in(bytes(data), "a.png") == STAMP

@@ -256,7 +256,7 @@ def test_each_run_is_proved_though_one_is_damaged(here: Path, ask: Ask) -> None:
 def test_files_only_makes_nothing_again(here: Path, ask: Ask) -> None:
     (here / "net.py").unlink()
     said = ask("made", "--files-only", made=never)
-    assert (said.code, said.row) == (0, "made identical – files and arrays are as they were written")
+    assert (said.code, said.row) == (0, "made files unchanged – files and arrays are as they were written")
 
 
 def test_two_finished_runs_are_compared(here: Path, ask: Ask) -> None:
@@ -291,7 +291,7 @@ def test_a_damaged_run_is_not_compared_with(here: Path, ask: Ask) -> None:
         (["pics"], r"'pics' holds no run: no manifest.json below it"),
         (["made", "--threads", "0"], r"--threads 0 is too small: give 1 or more"),
         (["made", "--inputs", "none"], r"there is no folder 'none' to look for inputs in \(--inputs\)"),
-        (["made", "--against", "none"], r"there is no folder 'none' to compare with \(--against\)"),
+        (["made", "--against", "none"], r"--against: no run 'none' below 'results': there is none at all"),
         (["made", "more", "--against", "made"], r"--against compares one run with another, but 2 are named: name one"),
         (["made", "--files-only", "--record", "r.json"], r"--files-only and --record do not go together"),
         (["made", "--files-only", "--threads", "2"], r"--threads says how runs are made again, but --files-only makes none again"),
@@ -311,9 +311,9 @@ def test_what_was_found_is_kept(here: Path, ask: Ask) -> None:
     make(here / "more", here, Config(steps=10))
     ask("made", "--record", "found.json", "--threads", 2, made=partial(again, noise=1e-6))
     first = read_record(here / "found.json")
-    (identity,) = first
-    kept = first[identity]
-    assert identity == Manifest.read(here / "made").identity
+    (seal,) = first
+    kept = first[seal]
+    assert seal == Manifest.read(here / "made").seal
     assert (kept.verdict, kept.reason, kept.machine) == (Verdict.WITHIN, "threads 1, not 2", "a processor, 2 threads")
     assert kept.difference is not None
     assert 0 < kept.difference < 1
@@ -321,9 +321,9 @@ def test_what_was_found_is_kept(here: Path, ask: Ask) -> None:
     flip(here / "pics" / "cat.png")
     ask("more", "--record", "found.json")
     second = read_record(here / "found.json")
-    assert second.keys() == {identity, Manifest.read(here / "more").identity}
-    assert second[identity] == kept
-    other = second[Manifest.read(here / "more").identity]
+    assert second.keys() == {seal, Manifest.read(here / "more").seal}
+    assert second[seal] == kept
+    other = second[Manifest.read(here / "more").seal]
     assert (other.verdict, other.difference, other.machine) == (Verdict.UNCHECKED, None, "")
     assert other.reason.startswith("the input `pics/cat.png` has changed")
     assert sorted(path.name for path in here.glob("*found*")) == ["found.json"]
@@ -334,7 +334,7 @@ def test_what_was_found_is_kept(here: Path, ask: Ask) -> None:
     [
         (lambda v: v.pop("format"), r"it is not a record of what was verified: it has no `format`"),
         (lambda v: v.update(format=7), r"`format` is 7; this interp reads records of format 1: verify again"),
-        (lambda v: v["runs"].update(x=next(iter(v["runs"].values()))), r"`runs` names 'x', which is no run's identity"),
+        (lambda v: v["runs"].update(x=next(iter(v["runs"].values()))), r"`runs` names 'x', which is no digest of a manifest"),
         (lambda v: next(iter(v["runs"].values())).update(verdict="splendid"), r"`verdict` is 'splendid', which this interp does not know"),
         (lambda v: next(iter(v["runs"].values())).update(more=1), r"`runs.[0-9a-f]{64}.more` is not a known key"),
         (lambda v: next(iter(v["runs"].values())).update(difference="1"), r"`runs.[0-9a-f]{64}.difference` is a string, not a number"),

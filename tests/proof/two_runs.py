@@ -79,6 +79,9 @@ def write(folder: Path, made: Made) -> Path:
 
 
 def both(folder: Path, first: Made, second: Made) -> Compared:
+    """The second declares the tolerances of the first where it says nothing of them."""
+    if second.tolerances is None:
+        second = replace(second, tolerances=first.tolerances)
     return compare(write(folder / "recorded", first), write(folder / "repeated", second))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from interp.errors import InterpError
 from interp.runs import Problem, find, verify
 from interp.runs.entries import ArrayEntry, FileEntry, file_hash
 from interp.runs.manifest import Manifest
-from interp.runs.verify import CHECKS, Kind, check_files
+from interp.runs.verify import CHECKS, Kind, check_files, strays
 
 
 def test_a_run_as_it_was_made_is_sound(made: Path) -> None:
@@ -202,3 +203,40 @@ def test_runs_are_found_below_a_folder(made: Path, tmp_path: Path) -> None:
         find(tmp_path / "nowhere")
     with pytest.raises(InterpError, match="is no finished run"):
         verify(tmp_path / "empty")
+
+
+def test_what_is_no_finished_run_though_it_may_be_one_is_told(made: Path, tmp_path: Path) -> None:
+    assert strays(tmp_path) == strays(made) == ()
+    (made / "inner").mkdir()
+    for name in ("config.yaml", "arrays.safetensors", "metrics.json"):
+        (made / "inner" / name).touch()  # in a run: a matter of the run
+        (tmp_path / "b" / name[:4] / "deep").mkdir(parents=True)
+        (tmp_path / "b" / name[:4] / "deep" / name).touch()
+        (tmp_path / f".{name}.partial").mkdir()
+        (tmp_path / f".{name}.partial" / name).touch()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").touch()
+    (tmp_path / "link").symlink_to(made)
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "file").symlink_to(tmp_path / "notes" / "a.txt")
+    assert strays(tmp_path) == (
+        (tmp_path / "b" / "arra" / "deep", "it has no manifest.json, but the arrays.safetensors of a run"),
+        (tmp_path / "b" / "conf" / "deep", "it has no manifest.json, but the config.yaml of a run"),
+        (tmp_path / "b" / "metr" / "deep", "it has no manifest.json, but the metrics.json of a run"),
+        (tmp_path / "broken", "it is a link to nothing"),
+        (tmp_path / "link", "it is a link to a folder, and links are not followed"),
+    )
+    assert find(tmp_path) == (made,)
+
+
+def test_a_folder_that_cannot_be_read_is_told(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refused(path: str | Path) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    (tmp_path / "b" / "closed").mkdir(parents=True)
+    monkeypatch.setattr(os, "scandir", refused)
+    assert strays(tmp_path) == ((tmp_path / "b" / "closed", "the folder cannot be read: Permission denied"),)
