@@ -4,7 +4,7 @@ The same architecture starts from the same random weights twice, and learns from
 of the right quarter of each photograph, which it never learns from, are the test. The second time the pixels of all windows are
 in one and the same random order: same colours, same answers, but no neighbours. What happens to its filters too is not owed to
 edges in pictures. Half a minute on six photographs is not hours on 100,000: the filters of the network as it is stand beside both
-(those of the embedded network were made by tools/train_embedded.py).
+(those of the embedded network were made by `python -m interp.cli.train_embedded`).
 """
 
 from __future__ import annotations
