@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -75,11 +74,6 @@ def command_line(config: object) -> list[str]:
     if any(word.startswith("-") for word in first):
         return [*start, *named, "--", *first]
     return [*start, *first, *named]
-
-
-def shell_words(words: Sequence[str]) -> str:
-    """The words as one line for a shell."""
-    return shlex.join(words)
 
 
 def options(config: object, base: object = None, prefix: str = "", place: str = "") -> Iterator[Option]:

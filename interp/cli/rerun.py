@@ -80,6 +80,7 @@ def _program(program: Program) -> tuple[type[Any] | None, Path | None]:
 
 def check_inputs(manifest: Manifest, asked: Sequence[Setting] = ()) -> None:
     """Raise InterpError where an input of the run is not in the current folder as it was, and no option says another."""
+    from interp.runs.differing import short
     from interp.runs.entries import file_hash
 
     for item in _still_read(manifest, asked):
@@ -90,7 +91,7 @@ def check_inputs(manifest: Manifest, asked: Sequence[Setting] = ()) -> None:
         except OSError as error:
             raise InterpError(f"the {item.role.value} `{item.path}` of the run cannot be read: {error.strerror}; {remedy}") from None
         if digest != item.sha256:
-            seen = f"SHA-256 {digest[:12]}..., {item.sha256[:12]}... was read"
+            seen = f"SHA-256 {short(digest)}, {short(item.sha256)} was read"
             raise InterpError(f"the {item.role.value} `{item.path}` of the run has changed: {seen}; {remedy}")
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from interp.runs.contrast import Absent, Contrast, Pair, Part, stems
 from interp.runs.listing import SHORT, Listed, Listing
-from interp.runs.words import machine_name, model_of, said, size_of, time_taken
+from interp.runs.words import machine_name, model_of, said, size_of, time_taken, visible
 
 if TYPE_CHECKING:
     from interp.proof.verdict import Compared, Item
@@ -42,14 +42,14 @@ def list_table(runs: Sequence[Listed], found: Listing) -> None:
             created = datetime.fromisoformat(manifest.created).strftime("%Y-%m-%d %H:%M")
             row = [str(run.folder), manifest.experiment, model_of(manifest), created, time_taken(manifest.seconds)]
             row += [machine_name(manifest.machine), str(len(stems(manifest))), size_of(run.size), *([parent] if parents else [])]
-            table.add_row(*map(_visible, row))
+            table.add_row(*map(visible, row))
         console.print(table)
     total = size_of(sum(run.size for run in runs))
     left = len(found.runs) - len(runs)
     tail = f"; {left} more do not match" if left else ""
     console.print(f"{_count(len(runs), 'run')}, {total}{tail}", soft_wrap=True)
     for bad in found.unreadable:
-        console.print(_visible(f"not listed: {bad.folder}: {bad.reason}"), soft_wrap=True)
+        console.print(visible(f"not listed: {bad.folder}: {bad.reason}"), soft_wrap=True)
 
 
 def list_json(runs: Sequence[Listed], found: Listing) -> None:
@@ -80,7 +80,7 @@ def compare_table(first: Listed, second: Listed, found: Contrast, compared: Comp
     for letter, run in (("A", first), ("B", second)):
         manifest = run.manifest
         console.print(
-            _visible(f"{letter}  {run.folder}  {manifest.experiment}, made {manifest.created}, {manifest.identity[:SHORT]}"), soft_wrap=True
+            visible(f"{letter}  {run.folder}  {manifest.experiment}, made {manifest.created}, {manifest.identity[:SHORT]}"), soft_wrap=True
         )
     for title, part in (("option", found.config), ("what went in", found.origin), ("machine", found.machine), ("version", found.versions)):
         _values(console, title, part)
@@ -88,7 +88,7 @@ def compare_table(first: Listed, second: Listed, found: Contrast, compared: Comp
     _arrays(console, first, second, compared)
     for letter, only in (("A", found.figures_first), ("B", found.figures_second)):
         if only:
-            console.print(_visible(f"figures only in {letter}: {', '.join(only)}"), soft_wrap=True)
+            console.print(visible(f"figures only in {letter}: {', '.join(only)}"), soft_wrap=True)
 
 
 def compare_json(first: Listed, second: Listed, found: Contrast, compared: Compared) -> None:
@@ -125,7 +125,7 @@ def _values(console: Console, title: str, part: Part) -> None:
     if part.differing:
         table = _table(title, "A", "B")
         for pair in part.differing[:MOST_ROWS]:
-            table.add_row(_visible(pair.name), _short(pair.first), _short(pair.second))
+            table.add_row(visible(pair.name), _short(pair.first), _short(pair.second))
         console.print(table)
     console.print(_summary(title, part), soft_wrap=True)
 
@@ -136,7 +136,7 @@ def _metrics(console: Console, part: Part) -> None:
     if both:
         table = _table("metric", "A", "B", "B - A", "B / A", right=("A", "B", "B - A", "B / A"))
         for pair in both[:MOST_ROWS]:
-            table.add_row(_visible(pair.name), _short(pair.first), _short(pair.second), *_step(pair))
+            table.add_row(visible(pair.name), _short(pair.first), _short(pair.second), *_step(pair))
         console.print(table)
     console.print(_summary("metric", Part(tuple(both), part.equal)) + _alone(part), soft_wrap=True)
 
@@ -167,7 +167,7 @@ def _arrays(console: Console, first: Listed, second: Listed, compared: Compared)
     console.print(f"arrays: {told}", soft_wrap=True)
     differing = [item for item in items if item.name in both and item.verdict.value != "identical"]
     for item in differing[:MOST_ROWS]:
-        console.print(_visible(f"    {item.name}: {item.verdict.value}{f': {item.detail}' if item.detail else ''}"), soft_wrap=True)
+        console.print(visible(f"    {item.name}: {item.verdict.value}{f': {item.detail}' if item.detail else ''}"), soft_wrap=True)
     _more(console, len(differing))
 
 
@@ -205,14 +205,9 @@ def _short(value: object) -> str:
         return "\u2013"
     if value in ("", [], {}):
         return json.dumps(value)
-    text = _visible(f"{value:.6g}" if isinstance(value, float) else said(value))
+    text = visible(f"{value:.6g}" if isinstance(value, float) else said(value))
     text = re.sub(rf"\b([0-9a-f]{{{SHORT}}})(?:[0-9a-f]{{28}}|[0-9a-f]{{52}})\b", r"\1", text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-
-
-def _visible(text: str) -> str:
-    """``text`` without control characters, which a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _count(number: int, noun: str) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from interp.proof.verdict import Verdict
-from interp.runs.words import time_taken
+from interp.runs.words import time_taken, visible
 
 if TYPE_CHECKING:
     from interp.proof.proof import Proof
@@ -41,14 +41,14 @@ def verify_table(proofs: Sequence[Proof], files_only: bool = False) -> None:
     table.add_column("reason", overflow="fold")
     for proof in proofs:
         cells = (str(proof.run), told(proof.verdict, files_only), largest(proof), proof.reason)
-        table.add_row(*map(_visible, cells))
+        table.add_row(*map(visible, cells))
     console.print(table)
     for proof in proofs:
         bad = [] if proof.compared is None else [item for item in proof.compared.items if not item.verdict.holds]
         if bad:
-            console.print(_visible(f"{proof.run}"), soft_wrap=True)
+            console.print(visible(f"{proof.run}"), soft_wrap=True)
             for item in bad[:MOST_ITEMS]:
-                console.print(_visible(f"    {_said(item)}"), soft_wrap=True)
+                console.print(visible(f"    {_said(item)}"), soft_wrap=True)
             if len(bad) > MOST_ITEMS:
                 console.print(f"    and {len(bad) - MOST_ITEMS} more", soft_wrap=True)
     console.print(_summary(proofs, files_only), soft_wrap=True)
@@ -69,8 +69,3 @@ def _summary(proofs: Sequence[Proof], files_only: bool) -> str:
     parts = ", ".join(f"{count} {told(verdict, files_only)}" for verdict, count in counts.items() if count)
     seconds = sum(proof.seconds for proof in proofs)
     return f"{len(proofs)} {'run' if len(proofs) == 1 else 'runs'}: {parts}, in {time_taken(seconds)}"
-
-
-def _visible(text: str) -> str:
-    """``text`` without control characters, which a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -35,6 +35,7 @@ class Whence:
     def run(self) -> None:
         from interp.proof.whence import among
         from interp.runs.listing import listing
+        from interp.runs.words import visible
 
         if not self.figures:
             raise InterpError("which picture? name one or more, such as paper/figs/gradcam.pdf")
@@ -47,7 +48,7 @@ class Whence:
                 unknown.append(str(error))
                 continue
             if found.known:
-                sys.stdout.write("".join(f"{_printable(line)}\n" for line in _told(found, self._looked())))
+                sys.stdout.write("".join(f"{visible(line)}\n" for line in _told(found, self._looked())))
             else:
                 unknown.append(f"{found.why_not}, and no run {self._looked()} has its bytes or pixels")
         if unknown:
@@ -61,11 +62,6 @@ class Whence:
 
     def _looked(self) -> str:
         return f"below {', '.join(f'`{folder}`' for folder in self.folders or (RESULTS,))}"
-
-
-def _printable(line: str) -> str:
-    """A manifest may come from anyone, and the terminal obeys some characters."""
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _told(found: Found, where: str) -> Iterator[str]:

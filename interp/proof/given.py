@@ -5,6 +5,7 @@ from __future__ import annotations
 from interp.proof.gap import Gap
 from interp.proof.pair import Pair
 from interp.proof.verdict import Item, Verdict
+from interp.runs.differing import short
 from interp.runs.manifest import MANIFEST, Manifest
 from interp.runs.tolerance import Tolerance
 
@@ -30,12 +31,8 @@ def given_items(pair: Pair) -> list[Item]:
 
 
 def _given(manifest: Manifest) -> dict[str, str]:
-    found = {f"inputs/{item.path or item.name}": _short(item.sha256) for item in manifest.inputs}
+    found = {f"inputs/{item.path or item.name}": f"SHA-256 {short(item.sha256)}" for item in manifest.inputs}
     found |= {"experiment": manifest.experiment, "seed": str(manifest.seed)}
     if manifest.model is not None:
-        found["weights"] = _short(manifest.model.weights_sha256)
+        found["weights"] = f"SHA-256 {short(manifest.model.weights_sha256)}"
     return found
-
-
-def _short(digest: str) -> str:
-    return f"SHA-256 {digest[:12]}..."

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from interp.proof.gap import SAME, Gap
 from interp.proof.verdict import Item, Verdict
-from interp.runs.entries import CommitEntry
 from interp.runs.machine import differences
 from interp.runs.manifest import Manifest
 from interp.runs.tolerance import DEFAULT, Tolerance, stricter, tolerance_of
+from interp.runs.words import commit_name
 
 # What draws: other versions of these draw other pixels from the same spec.
 _DRAWING = ("matplotlib", "pillow")
@@ -45,7 +45,7 @@ class Pair:
     def commit(self) -> str:
         """``commit 1234567, not 89abcde``, the recorded one first; "" where both are the same."""
         one, other = self.first.commit, self.second.commit
-        return "" if one == other else f"commit {_short(one)}, not {_short(other)}"
+        return "" if one == other else f"commit {commit_name(one)}, not {commit_name(other)}"
 
     @property
     def telling(self) -> tuple[str, ...]:
@@ -85,7 +85,3 @@ class Pair:
 def absent(name: str, recorded: str | None) -> Item:
     """Of what is in one run only: ``recorded`` says what it was, None where it is new."""
     return Item(name, Verdict.DIFFERENT, None, "new: it was not recorded" if recorded is None else f"missing: {recorded} was recorded")
-
-
-def _short(commit: CommitEntry | None) -> str:
-    return "none" if commit is None else commit.hash[:7] + (" with changes" if commit.dirty else "")

@@ -22,7 +22,7 @@ from interp.proof.verdict import Item
 from interp.runs.tolerance import Tolerance
 
 FOLDER = "figures/"
-_RASTER = (".png", ".webp")
+RASTER = (".png", ".webp")
 # Levels of 255, the mean over all pixels and colours.
 MOST_MEAN = 2.0
 # A pixel is another one where a colour is so many levels away, and so large a share of the pixels may be.
@@ -59,7 +59,7 @@ def _item(pair: Pair, name: str) -> Item:
 
 def _gap(pair: Pair, file: str, tolerance: Tolerance, same_spec: bool) -> Gap:
     """Of one file of a figure, whose bytes differ."""
-    if Path(file).suffix.lower() in _RASTER:
+    if Path(file).suffix.lower() in RASTER:
         return _raster(pair, file, tolerance, same_spec)
     if same_bytes(pair, file, file.removeprefix(FOLDER).rpartition(".")[0]):
         return SAME

@@ -22,6 +22,7 @@ from interp.runs.differing import NOTHING, differing, short
 from interp.runs.machine import differences
 from interp.runs.manifest import ChangedManifest, Manifest
 from interp.runs.verify import Problem, verify
+from interp.runs.words import commit_name
 
 _MOST_EXCUSES = 3
 
@@ -166,8 +167,7 @@ def _other_program(first: Manifest, second: Manifest) -> Iterator[str]:
 def _other_source(first: Manifest, second: Manifest) -> Iterator[str]:
     """How the source of interp differs, which may be why the results do."""
     if first.commit != second.commit:
-        one, other = ("none" if c is None else f"{c.hash[:7]}{' with changes' if c.dirty else ''}" for c in (first.commit, second.commit))
-        yield f"commit {one}, not {other}"
+        yield f"commit {commit_name(first.commit)}, not {commit_name(second.commit)}"
 
 
 def _problems(problems: Sequence[Problem]) -> Compared:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from interp.errors import BadFile, InterpError
 from interp.proof.proof import Proof
 from interp.proof.verdict import Verdict
+from interp.runs.entries import SHA256
 from interp.runs.lock import LOCK, Lock
 from interp.runs.origin import versions
 from interp.runs.partial import write_whole
@@ -21,7 +21,6 @@ from interp.runs.words import machine_name
 FORMAT = 1
 # Longer than any record is: what claims to be one is not read whole.
 _MOST_BYTES = 1 << 24
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def _runs(top: JsonObject) -> dict[str, Recorded]:
     if version != FORMAT:
         raise InterpError(f"`format` is {version}; this interp reads records of format {FORMAT}: verify again")
     runs = top.table("runs", _recorded)
-    wrong = next((name for name in runs if not _SHA256.fullmatch(name)), None)
+    wrong = next((name for name in runs if not SHA256.fullmatch(name)), None)
     if wrong is not None:
         raise InterpError(f"`runs` names {wrong!r}, which is no digest of a manifest")
     return runs

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from interp.errors import BadFile
-from interp.proof.stamped import UNREADABLE, content, kind_of, read_stamp, stamp_in
+from interp.proof.pictures import RASTER
+from interp.proof.stamped import UNREADABLE, content, kind_of, stamp_in
 from interp.runs.entries import file_hash
 from interp.runs.listing import Listed, Listing, listing
 from interp.runs.stamp import Stamp
 
-__all__ = ["Found", "Match", "read_stamp", "whence"]
+__all__ = ["Found", "Match", "whence"]
 
-_RASTER = (".png", ".webp")
 _MOST_PIXELS = 1 << 27
 
 
@@ -114,7 +114,7 @@ def _by_pixels(data: bytes, runs: Sequence[Listed]) -> _Hit | None:
         return None
     for run in runs:
         for name in run.manifest.files:
-            if name.startswith("figures/") and Path(name).suffix in _RASTER:
+            if name.startswith("figures/") and Path(name).suffix in RASTER:
                 other = _recorded(run, name, pixels.shape)
                 if other is not None and np.array_equal(other, pixels):
                     return run, name, Match.PIXELS, ""
@@ -126,11 +126,11 @@ def _changed(data: bytes, stamp: Stamp, run: Listed) -> _Hit:
     kind = kind_of(data)
     own = {f"{folder}/{stamp.figure}" for folder in ("figures", "films")}
     names = [name for name in run.manifest.files if name.rpartition(".")[0] in own]
-    same = sorted(names, key=lambda name: (Path(name).suffix != f".{kind}", Path(name).suffix not in _RASTER, name))
+    same = sorted(names, key=lambda name: (Path(name).suffix != f".{kind}", Path(name).suffix not in RASTER, name))
     if not same:
         return run, None, Match.CHANGED, "the run has no figure of that name"
     pixels = _pixels(data)
-    other = _recorded(run, same[0]) if pixels is not None and Path(same[0]).suffix in _RASTER else None
+    other = _recorded(run, same[0]) if pixels is not None and Path(same[0]).suffix in RASTER else None
     if pixels is None or other is None:
         return run, same[0], Match.CHANGED, "its bytes are other than those that were written"
     if pixels.shape != other.shape:

@@ -19,7 +19,7 @@ from interp.errors import InterpError
 from interp.runs.differing import NOTHING, differing, written_config
 from interp.runs.entries import ArrayEntry, FileEntry, file_hash
 from interp.runs.manifest import ARRAYS, MANIFEST, ChangedManifest
-from interp.runs.plain import canonical
+from interp.runs.plain import canonical, canonical_digest
 from interp.runs.verify import Kind, Problem, check_arrays, check_files, named_once, walk
 
 # A part that is longer is not searched for its one turned bit: hashing it so many times takes too long.
@@ -40,7 +40,7 @@ def _part(folder: Path, part: str, now: object, told: str | None) -> Iterator[Pr
     if told is None:
         yield Problem(Kind.MANIFEST, f"digests.{part}", "is missing")
         return
-    actual = _digest(now)
+    actual = canonical_digest(now)
     if len(told) == len(actual) and sum(one != other for one, other in zip(told, actual, strict=True)) == 1:
         yield Problem(Kind.MANIFEST, f"digests.{part}", f"is changed in one letter; `{part}` itself is as it was written")
         return
@@ -62,7 +62,7 @@ def _written(folder: Path, part: str, now: object, told: str) -> object | None:
     guesses: dict[str, Callable[[Path], object | None]] = {"config": written_config, "files": _files, "arrays": _arrays}
     if part in guesses:
         guess = guesses[part](folder)
-        if guess is not None and _digest(guess) == told:
+        if guess is not None and canonical_digest(guess) == told:
             return guess
     return _one_bit(now, told)
 
@@ -121,7 +121,3 @@ def _explained(problem: Problem, named: set[str]) -> bool:
     """Whether a file or an array is only complained of because its entry in the manifest was changed."""
     entry = f"{'arrays' if problem.kind is Kind.ARRAY else 'files'}.{problem.name}"
     return any(name == entry or name.startswith(f"{entry}.") for name in named)
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()

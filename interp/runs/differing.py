@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from interp.errors import BadFile
 from interp.runs.configfile import from_yaml
+from interp.runs.entries import SHA256
 from interp.runs.manifest import CONFIG
 
 NOTHING = "nothing"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 # Longer than any options are: what claims to be some is not read whole.
 _MOST_BYTES = 1 << 20
 
@@ -40,7 +39,7 @@ def differing(first: object, second: object, name: str) -> Iterator[tuple[str, s
 
 def said(value: object) -> str:
     """A plain value as it stands in a manifest, on one line; of a hash the beginning."""
-    if isinstance(value, str) and _SHA256.fullmatch(value):
+    if isinstance(value, str) and SHA256.fullmatch(value):
         return short(value)
     text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     return text if len(text) <= 160 else f"{text[:150]}..."

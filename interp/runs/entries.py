@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from interp.errors import BadFile, Unsupported
 
+SHA256 = re.compile(r"[0-9a-f]{64}")
 _DTYPES = frozenset(["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "b1"])
 
 

@@ -6,7 +6,6 @@ path of the machine it was made on: two researchers who run the same command get
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -15,9 +14,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from interp.errors import BadFile, InterpError
-from interp.runs.entries import About, ArrayEntry, CommitEntry, FigureEntry, FileEntry, InputEntry, ModelEntry, Program, Role
+from interp.runs.entries import SHA256, About, ArrayEntry, CommitEntry, FigureEntry, FileEntry, InputEntry, ModelEntry, Program, Role
 from interp.runs.machine import Machine
-from interp.runs.plain import canonical, portable, prose, relative_path
+from interp.runs.plain import canonical, canonical_digest, portable, prose, relative_path
 from interp.runs.reading import JsonObject, read
 from interp.runs.tolerance import Tolerance
 
@@ -31,7 +30,6 @@ _PASSING = ("created", "seconds")
 # What came out: all the rest went in, and is known before a figure is drawn.
 _OUTCOME = ("about", "figures", "files")
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMAND = re.compile(r"[a-z][a-z0-9_-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
@@ -119,7 +117,7 @@ class Manifest:
         if self.parent is not None:
             hashes["parent"] = self.parent
         for where, digest in hashes.items():
-            if not _SHA256.fullmatch(digest):
+            if not SHA256.fullmatch(digest):
                 raise InterpError(f"`{where}` is not a SHA-256 in lower-case hex: {digest!r}")
         if self.commit is not None and not _COMMIT.fullmatch(self.commit.hash):
             raise InterpError(f"`commit.hash` is not a git commit in lower-case hex: {self.commit.hash!r}")
@@ -128,17 +126,17 @@ class Manifest:
     def identity(self) -> str:
         """SHA-256 of all that went in and of every array: what stands in the run's figures, and names the run."""
         value = _value(self)
-        return _digest({key: value[key] for key in value.keys() - {*_PASSING, *_OUTCOME}})
+        return canonical_digest({key: value[key] for key in value.keys() - {*_PASSING, *_OUTCOME}})
 
     @property
     def seal(self) -> str:
         """SHA-256 of all that it says but the times: what was found of a run is known by it, captions and pictures included."""
-        return _digest({key: entry for key, entry in _value(self).items() if key not in _PASSING})
+        return canonical_digest({key: entry for key, entry in _value(self).items() if key not in _PASSING})
 
     def to_json(self) -> str:
         """The manifest as JSON with sorted keys, its `identity`, and under `digests` the SHA-256 of each part but the times."""
         value = _value(self)
-        digests = {key: _digest(value[key]) for key in value if key not in _PASSING}
+        digests = {key: canonical_digest(value[key]) for key in value if key not in _PASSING}
         return canonical(value | {"digests": digests, "identity": self.identity})
 
     @classmethod
@@ -153,7 +151,7 @@ class Manifest:
 
         manifest = read(text, name, build)
         value = _value(manifest)
-        changed = [key for key in value if key not in _PASSING and told.get(key) != _digest(value[key])]
+        changed = [key for key in value if key not in _PASSING and told.get(key) != canonical_digest(value[key])]
         if changed:
             parts = ", ".join(f"`{key}`" for key in sorted(changed))
             said = "does not match its digest" if len(changed) == 1 else "do not match their digests"
@@ -192,10 +190,6 @@ def _value(manifest: Manifest) -> dict[str, object]:
     for item, entry in zip(value["inputs"], manifest.inputs, strict=True):
         item["role"] = entry.role.value
     return value
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()
 
 
 def _strings(value: object, where: str) -> list[tuple[str, str]]:

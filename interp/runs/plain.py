@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import re
@@ -147,6 +148,11 @@ def without_paths(value: object) -> object:
 def canonical(value: object) -> str:
     """The one JSON text of a plain value: sorted keys, two spaces, ASCII, a newline at the end."""
     return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def canonical_digest(value: object) -> str:
+    """SHA-256 of the one JSON text of a plain value."""
+    return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()
 
 
 def relative_path(path: str, what: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from dataclasses import asdict, dataclass, fields
 
 from interp.errors import BadFile, InterpError
+from interp.runs.entries import SHA256
 from interp.runs.manifest import Manifest
 from interp.runs.reading import JsonObject, read
 
@@ -15,7 +15,6 @@ VERSION = 1
 MOST = 1 << 16
 """Characters of a stamp's text at most: no reader takes more."""
 _LONGEST = 1000  # characters of the command line; the manifest has the whole
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Stamp:
     dirty: bool = False
 
     def __post_init__(self) -> None:
-        if not _SHA256.fullmatch(self.identity):
+        if not SHA256.fullmatch(self.identity):
             raise InterpError(f"`identity` of a stamp is {self.identity[:80]!r}, not a SHA-256 in lower-case hex")
         for field in fields(self):
             value = getattr(self, field.name)

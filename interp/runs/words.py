@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from interp.runs.entries import CommitEntry
 from interp.runs.machine import Machine
 from interp.runs.manifest import Manifest
 
@@ -15,6 +16,16 @@ def said(value: object) -> str:
     if isinstance(value, list):
         return ",".join(map(said, value))
     return str(value)
+
+
+def visible(text: str) -> str:
+    """``text`` without control characters: a manifest may come from anyone, and a terminal would obey them."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def commit_name(commit: CommitEntry | None) -> str:
+    """The beginning of a commit's hash, and whether the source differed from it."""
+    return "none" if commit is None else commit.hash[:7] + (" with changes" if commit.dirty else "")
 
 
 def model_of(manifest: Manifest) -> str:
