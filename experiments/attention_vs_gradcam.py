@@ -42,9 +42,9 @@ class Config:
     side: int = 48
     training_images: int = 8000
     plain_images: int = 6000
-    epochs: int = 3
+    epochs: int = 2
     held_out: int = 500
-    images: int = 32
+    images: int = 24
     maps: int = 3
     methods: tuple[str, ...] = ("attention-rollout", "gradient-rollout", "gradcam", "layercam", "saliency", "integrated-gradients")
     layers: tuple[str, ...] = ("blocks.0", "blocks.1", "blocks.2")

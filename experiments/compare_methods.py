@@ -1,6 +1,6 @@
 """Which attribution method should be believed on this network?
 
-Maps of about ten methods for the same predictions, what seven metrics say of them, and how far they agree. Beside them stand
+Maps of about ten methods for the same predictions, what six metrics say of them, and how far they agree. Beside them stand
 four controls that know nothing of the unit: a random map, the image's own magnitude, its edges, and a blob in the middle. A
 method whose interval overlaps a control's has not been shown to be better than it (2304.13836 found such cases for ROAD).
 """
@@ -26,7 +26,7 @@ from interp.report.standard import layers_for
 
 @dataclass(frozen=True)
 class Config:
-    """Which network, photographs, methods and metrics, those that suit the network where none are named; at which layers.
+    """Which network, photographs, methods (those that suit the network where none are named) and metrics; at which layers.
 
     ``depth``: at how many layers where none are named, the deepest among them (`gradcam_depth.py` asks about the others); ``maps``: of
     how many pictures they are kept.
@@ -37,7 +37,7 @@ class Config:
     methods: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     depth: int = 1
-    metrics: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ("deletion", "insertion", "road", "infidelity", "randomization:n_steps=3", "sparseness")
     maps: int = 2
     target: str | None = None
     batch_size: int = 32

@@ -43,10 +43,10 @@ class Config:
     side: int = 48
     training_images: int = 8000
     plain_images: int = 6000
-    epochs: int = 3
+    epochs: int = 2
     convnet_epochs: int = 1
     held_out: int = 500
-    images: int = 40
+    images: int = 32
     maps: int = 2
     methods: tuple[str, ...] = ("saliency", "input-x-gradient", "integrated-gradients", "occlusion", "gradcam", "layercam")
     layers: tuple[str, str] = ("stage2.1", "blocks.2")

@@ -31,7 +31,7 @@ class Config:
     model: str = "embedded"
     images: tuple[str, ...] = SAMPLES
     methods: tuple[str, ...] = ("gradcam", "hirescam", "layercam", "eigencam")
-    metrics: tuple[str, ...] = ("deletion", "insertion", "road", "infidelity", "sensitivity", "sparseness")
+    metrics: tuple[str, ...] = ("deletion", "insertion", "road", "infidelity", "sparseness")
     depth: int = 6
     maps: int = 2
     target: str | None = None

@@ -41,7 +41,7 @@ class Config:
     plain_images: int = 2000
     epochs: int = 4
     held_out: int = 500
-    images: int = 48
+    images: int = 32
     maps: int = 2
     methods: tuple[str, ...] = (
         "saliency",
@@ -75,7 +75,7 @@ def main(config: Config) -> None:
         drawn = truth(model, shapes, config.held_out, config.seed)
         found = examined(model, drawn, config.images, asked, Limits(config.seed), tick)
         title = f"Attribution methods against known pixels ({config.difficulty} shapes)"
-        return excerpt(product(found, title, " ".join(str(__doc__).split("\n\n", 1)[1].split())), config.maps)
+        return excerpt(product(found, title, " ".join(str(__doc__).split("\n\n", 1)[1].split())), config.maps, weights=False)
 
     publish(
         "ground_truth",

@@ -64,13 +64,15 @@ class SaveOptions:
     """Files of each figure; the page shows webp, else png, else svg, so one of these must be there."""
     dpi: int = 120
     """Pixels per inch of png and webp."""
+    webp_quality: int | None = None
+    """Of webp, 1 to 100: it may lose detail where that makes a smaller file; it loses nothing if not given."""
     parent: Annotated[str | None, tyro.conf.Suppress] = field(default=None, metadata={"manifest": False})
 
     def __post_init__(self) -> None:
         """Raises InterpError where no page can be made of such files."""
         from interp.report.formats import check
 
-        check(self.formats, self.dpi)
+        check(self.formats, self.dpi, self.webp_quality)
 
 
 OneModel = Annotated[ModelOptions, tyro.conf.arg(name="")]

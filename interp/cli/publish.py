@@ -70,7 +70,7 @@ def publish(
         with run, bars() as tick:
             product = make(model, list(pictures), tick)
             run.unrepeatable(repeatable.reasons)
-            write(product, run, tick, question_of(config), saving.formats, saving.dpi)
+            write(product, run, tick, question_of(config), saving.formats, saving.dpi, saving.webp_quality)
     _warn(repeatable.reasons)
     if before is not None:
         before()

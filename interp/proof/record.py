@@ -87,7 +87,9 @@ def _alone(path: Path) -> Iterator[None]:
     """Nobody else writes ``path`` meanwhile, where there are locks. A hidden folder beside it holds the lock, and goes with it."""
     folder = path.with_name(f".{path.name}.lock")
     while True:
-        folder.mkdir(exist_ok=True)
+        # Not `exist_ok`: that looks again whether it is there, when whoever held it may have just removed it.
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
         try:
             lock = Lock.take(folder, wait=True)
             break

@@ -86,13 +86,21 @@ class Product:
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
 
 
-def write(product: Product, run: Run, tick: Tick = silent, question: str = "", formats: Sequence[str] = FORMATS, dpi: int = DPI) -> None:
+def write(
+    product: Product,
+    run: Run,
+    tick: Tick = silent,
+    question: str = "",
+    formats: Sequence[str] = FORMATS,
+    dpi: int = DPI,
+    webp_quality: int | None = None,
+) -> None:
     """Draw every figure in ``formats`` into ``run``, with films, arrays, metrics and ``index.html``; each knows the run it is of.
 
-    ``question`` is what the program asks, for whoever lists the run; ``dpi`` is that of PNG and WebP. InterpError where the page
-    could show none of the formats.
+    ``question`` is what the program asks, for whoever lists the run; ``dpi`` is that of PNG and WebP, ``webp_quality`` how
+    much WebP keeps (`figures.render`). InterpError where the page could show none of the formats.
     """
-    check(formats, dpi)
+    check(formats, dpi, webp_quality)
     run.about(About(product.title, question, product.lead))
     run.tolerances(product.tolerances)
     run.arrays(product.arrays)
@@ -102,7 +110,7 @@ def write(product: Product, run: Run, tick: Tick = silent, question: str = "", f
     for done, figure in enumerate(product.figures):
         tick("drawing", done, len(product.figures))
         run.figure(figure.stem, FigureEntry(figures.spec_hash(figure.grid), figure.alt, figure.caption))
-        sections.setdefault(figure.section, []).append(_drawn(figure, run, stamp, formats, dpi))
+        sections.setdefault(figure.section, []).append(_drawn(figure, run, stamp, formats, dpi, webp_quality))
     tick("drawing", len(product.figures), len(product.figures))
     for film in product.films:
         sections.setdefault(film.section, []).append(_written(film, run, stamp))
@@ -111,9 +119,9 @@ def write(product: Product, run: Run, tick: Tick = silent, question: str = "", f
     run.text("index.html", render(page(product, run, sections)))
 
 
-def _drawn(figure: Figure, run: Run, stamp: Stamp, formats: Sequence[str], dpi: int) -> Picture:
+def _drawn(figure: Figure, run: Run, stamp: Stamp, formats: Sequence[str], dpi: int, webp_quality: int | None) -> Picture:
     """The figure's files, and how the page shows it: the picture that loads first, links to all."""
-    drawn = figures.render(figure.grid, formats, dpi, replace(stamp, figure=figure.stem))
+    drawn = figures.render(figure.grid, formats, dpi, replace(stamp, figure=figure.stem), webp_quality)
     name = f"figures/{figure.stem}"
     for suffix, data in drawn.files.items():
         run.write(f"{name}.{suffix}", data)

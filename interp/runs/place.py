@@ -165,7 +165,8 @@ class Place:
     def _make_parents(self) -> None:
         missing = [parent for parent in self._final.parents if not parent.exists()]
         for parent in reversed(missing):
-            parent.mkdir(exist_ok=True)
+            with contextlib.suppress(FileExistsError):  # and gone again, perhaps: then what comes next says so, and all is tried again
+                parent.mkdir()
             self._made.append(parent)
 
 

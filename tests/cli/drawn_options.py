@@ -57,6 +57,7 @@ TEXTS = (st.sampled_from(WORDS) | st.text(st.characters(exclude_categories=["C"]
 SAVING = {
     "formats": st.sampled_from([("png",), ("svg", "pdf"), ("pdf", "webp", "png")]),
     "dpi": st.integers(30, 1200),
+    "webp_quality": st.none(),
 }
 PATHS = st.sampled_from(["w.pt", "a b/c", "-w.pt", "x=1"]).map(Path)
 

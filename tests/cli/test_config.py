@@ -102,7 +102,7 @@ def typeable(config: Any) -> Any:
         (Report(images=("-cat.png",), layers=("stem",)), "interp report --layers stem -- embedded -cat.png"),
         (Report(target="-1", layers=("-x",)), "interp report --layers=-x --target=-1"),
         (Kernels(loading=ModelOptions(random_weights=True, seed=3)), "interp kernels --random-weights --seed 3"),
-        (Kernels(saving=SaveOptions(Path("out"), ("svg",), 90, "a" * 64)), "interp kernels --formats svg --dpi 90"),
+        (Kernels(saving=SaveOptions(Path("out"), ("svg",), 90, None, "a" * 64)), "interp kernels --formats svg --dpi 90"),
         (Attribute(files=("npy", "png"), batch_size=4), "interp attribute --batch-size 4 --files npy png"),
         (Compare(masks=Path("a/masks")), "interp compare --masks a/masks"),
         (

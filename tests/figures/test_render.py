@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
 from interp.errors import BadFile, InterpError, Unsupported
 from interp.figures import FORMATS, CurvePanel, EmptyPanel, Grid, ImagePanel, Kind, MapPanel, Scale, TilePanel, render, save
@@ -109,6 +110,20 @@ def test_too_many_pixels_are_refused():
     with pytest.raises(Unsupported, match=r"at 1200 dpi is \d+ x \d+ px, more than can be drawn: choose a lower --dpi, or pdf or svg"):
         render(wide, ("png",), 1200)
     assert list(render(wide, ("svg",), 1200).files) == ["svg"]
+
+
+def test_webp_loses_detail_only_where_asked_and_where_that_is_smaller():
+    photo = Grid(((ImagePanel(data.chelsea()[:96, :96]),),))
+    whole, asked, coarse = (render(photo, ("webp", "png"), 100, STAMP, quality).files for quality in (None, 90, 30))
+    np.testing.assert_array_equal(pixels(whole["webp"]), pixels(whole["png"]))
+    assert whole["png"] == asked["png"]
+    assert len(coarse["webp"]) < len(asked["webp"]) < len(whole["webp"])
+    away = [np.abs(pixels(files["webp"]).astype(int) - pixels(whole["png"])).mean() for files in (asked, coarse)]
+    assert 0 < away[0] < away[1]
+    assert stamp_in(asked["webp"], "figure") == STAMP
+    lines = Grid(((CurvePanel((("a", np.arange(3.0)),), "x", "y"),),))
+    drawn = render(lines, ("webp", "png"), 100, None, 90).files
+    np.testing.assert_array_equal(pixels(drawn["webp"]), pixels(drawn["png"]))
 
 
 def test_saving_takes_resolution_and_stamp(tmp_path):

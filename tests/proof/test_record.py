@@ -71,6 +71,21 @@ def test_two_writers_lose_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["verified.json"]
 
 
+def test_a_writer_whose_turn_comes_as_the_lock_is_removed_takes_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, mkdir = [], os.mkdir
+
+    def removed_meanwhile(path: Path, mode: int = 0o777) -> None:
+        made.append(path)
+        if len(made) == 1:
+            raise FileExistsError(17, "File exists", str(path))
+        mkdir(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", removed_meanwhile)
+    update_record(tmp_path / "verified.json", {seal(1): FOUND})
+    assert len(made) == 2
+    assert os.listdir(tmp_path) == ["verified.json"]
+
+
 def test_what_killed_writers_left_stops_nobody_and_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "verified.json"
     (tmp_path / ".verified.json.lock").mkdir()

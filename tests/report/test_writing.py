@@ -118,6 +118,20 @@ def test_what_no_page_can_show_is_refused_before_any_work(tmp_path: Path, format
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("formats", "quality", "message"),
+    [
+        (("webp",), 0, r"^--webp-quality is 0, but runs from 1 to 100$"),
+        (("webp",), 101, r"^--webp-quality is 101, but runs from 1 to 100$"),
+        (("png", "svg"), 90, r"^--webp-quality is given, but figures are written as png, svg: add webp to --formats$"),
+    ],
+)
+def test_a_quality_that_means_nothing_is_refused(formats: tuple[str, ...], quality: int, message: str) -> None:
+    with pytest.raises(InterpError, match=message):
+        check(formats, 120, quality)
+
+
 def test_the_ends_of_the_range_are_in_it() -> None:
     check(("png",), 30)
-    check(("webp", "pdf"), 1200)
+    check(("webp", "pdf"), 1200, 1)
+    check(("webp",), 1200, 100)
