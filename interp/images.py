@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +12,13 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
+from interp import bands
 from interp.errors import BadFile, InterpError, nearest
 
 _SAMPLE_FILES = {
@@ -38,6 +40,10 @@ class Photo:
     """One picture: its name and 8-bit RGB pixels, upright, with the SHA-256 and size of the file it came from.
 
     ``path`` is that file, "" for a sample; ``given`` what it was asked for by: the file, its folder, or the name of a sample.
+
+    ``bands`` are the values in [0, 1] of an array or a TIFF file of another number of bands, None for others. ``shown`` are those
+    that stand for red, green and blue where they are looked at, or the one in grey, counted from 1. Where the file is no
+    ``picture`` by itself, ``pixels`` are these.
     """
 
     name: str
@@ -46,11 +52,22 @@ class Photo:
     file_bytes: int = 0
     path: str = ""
     given: str = ""
+    bands: Float32[np.ndarray, "h w b"] | None = None
+    shown: tuple[int, ...] = ()
+    picture: bool = True
 
     @property
     def size(self) -> tuple[int, int]:
         """(rows, cols)."""
         return (self.pixels.shape[0], self.pixels.shape[1])
+
+    @property
+    def visible(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The bands that are ``shown``, as 8-bit RGB; the pixels where there are no bands."""
+        if self.bands is None:
+            return self.pixels
+        chosen = self.bands[..., [band - 1 for band in self.shown]]
+        return uint8(np.repeat(chosen, 3, axis=2) if len(self.shown) == 1 else chosen)
 
 
 @dataclass(frozen=True)
@@ -75,41 +92,83 @@ class Preprocess:
             raise InterpError(f"no interpolation '{self.interpolation}': {hint}")
         if len(self.size) != 2 or min(self.size) < 1 or (self.resize is not None and self.resize < 1):
             raise InterpError(f"images of size {self.size} (rows, cols), shorter side resized to {self.resize}, are not possible")
-        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
-            raise InterpError(f"a mean of {len(self.mean)} and a std of {len(self.std)} channels: photographs have 3, or 1 as grey")
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise InterpError(f"a mean of {len(self.mean)} and a std of {len(self.std)} channels: give as many of one as of the other")
+        if not all(map(math.isfinite, (*self.mean, *self.std))):
+            raise InterpError(f"the mean {self.mean} and std {self.std} of a preprocessing must be finite")
         if min(self.std) <= 0:
             raise InterpError(f"the std {self.std} of a preprocessing must be positive")
 
     def __call__(self, photos: Photo | Sequence[Photo]) -> Float[Tensor, "n c h w"]:
-        """[0, 1] RGB (N, 3, rows, cols), resized by Pillow as torchvision's presets do; grey (N, 1, ...) if ``mean`` has one entry."""
+        """[0, 1] (N, channels, rows, cols), resized by Pillow as torchvision's presets do.
+
+        There are as many channels as ``mean`` has entries: the bands of a photo that has as many; else 3 are RGB and 1 is grey.
+        Raises InterpError for a photo that has neither.
+        """
         photos = [photos] if isinstance(photos, Photo) else list(photos)
-        return torch.stack([tensor(self._cropped(photo)) for photo in photos])
+        return torch.stack([self._input(photo) for photo in photos])
+
+    def uses_bands(self, photo: Photo) -> bool:
+        """Whether the network sees the photo's bands, rather than its colours; raises InterpError where it can see neither."""
+        channels = len(self.mean)
+        if photo.bands is not None and photo.bands.shape[2] == channels:
+            return True
+        if photo.picture and channels in (1, 3):
+            return False
+        takes = f"the network takes {channels} channel{'s' * (channels != 1)}"
+        if photo.bands is None:
+            raise InterpError(f"picture '{photo.name}' has red, green and blue, and {takes}: give {channels} bands, as .npy or .tif")
+        rows, cols, count = photo.bands.shape
+        raise InterpError(f"'{photo.name}' has {count} bands of {rows} x {cols} px (rows x cols), and {takes}: give as many bands")
+
+    def _input(self, photo: Photo) -> Float[Tensor, "c h w"]:
+        if not self.uses_bands(photo):
+            return tensor(self._cropped(photo, self._image(photo)))
+        assert photo.bands is not None
+        # One by one, as Pillow has no pictures of many bands; by the same filters, in floats.
+        planes = [self._cropped(photo, Image.fromarray(np.ascontiguousarray(photo.bands[..., k]))) for k in range(photo.bands.shape[2])]
+        return torch.from_numpy(np.stack([np.asarray(plane, dtype=np.float32) for plane in planes])).clamp(0, 1)
 
     def _image(self, photo: Photo) -> Image.Image:
         image = Image.fromarray(photo.pixels)
         return image.convert("L") if len(self.mean) == 1 else image
 
-    def _cropped(self, photo: Photo) -> Image.Image:
-        image: Any = self._image(photo)
+    def _short(self, photo: Photo) -> int:
+        """What the shorter side is resized to: ``resize``, or more where the crop would reach over the border."""
+        sides = zip(self.size, photo.size, strict=True)
+        covering = max(-(-crop * min(photo.size) // side) for crop, side in sides)
+        return max(covering, self.resize if self.resize is not None else min(self.size))
+
+    def _cropped(self, photo: Photo, whole: Image.Image) -> Image.Image:
+        image: Any = whole
         mode = InterpolationMode(self.interpolation)
-        short = self.resize if self.resize is not None else min(self.size)
+        short = self._short(photo)
         if photo.size[0] * 40 < photo.size[1] or photo.size[1] * 40 < photo.size[0]:
             size = f"{photo.size[0]} x {photo.size[1]} px (rows x cols)"
             raise InterpError(f"picture '{photo.name}' of {size} is too narrow to be resized to a shorter side of {short}")
-        resized: Any = tvf.resize(image, [max(short, 1)], interpolation=mode)
+        resized: Any = tvf.resize(image, [short], interpolation=mode)
         cropped: Any = tvf.center_crop(resized, list(self.size))
         return cast(Image.Image, cropped)
 
     def view(self, photo: Photo, rows: int) -> Float[np.ndarray, "h w 3"]:
-        """The part of the picture that the model sees, ``rows`` pixels high, for display: [0, 1]."""
+        """The part of the picture that the model sees, ``rows`` pixels high, for display: [0, 1]; of bands those that are shown."""
         height, width = photo.size
-        short = self.resize if self.resize is not None else min(self.size)
-        scale = min(height, width) / short
+        scale = min(height, width) / self._short(photo)
         crop = [min(round(s * scale), side) for s, side in zip(self.size, photo.size, strict=True)]
-        whole: Any = self._image(photo).convert("RGB")
+        whole: Any = Image.fromarray(photo.visible) if self.uses_bands(photo) else self._image(photo).convert("RGB")
         image: Any = tvf.center_crop(whole, crop)
-        shown = image.resize((max(1, round(rows * crop[1] / crop[0])), rows), Image.Resampling.LANCZOS)
+        shown = image.resize((max(1, round(rows * self.size[1] / self.size[0])), rows), Image.Resampling.LANCZOS)
         return np.asarray(shown, dtype=np.float32) / 255
+
+    def says(self, photos: Sequence[Photo]) -> str:
+        """A sentence on the bands in which ``photos`` are shown; "" where none is seen by its bands."""
+        kinds = dict.fromkeys((photo.shown, photo.bands.shape[2]) for photo in photos if photo.bands is not None and self.uses_bands(photo))
+        told = []
+        for shown, count in kinds:
+            numbers = ", ".join(map(str, shown))
+            as_ = "as red, green and blue" if len(shown) == 3 else "in grey"
+            told.append(f"band{'s' * (len(shown) > 1)} {numbers} of {count} {as_}")
+        return f"Pictures are shown by {'; '.join(told)}; the network sees all bands." if told else ""
 
 
 def tensor(image: Image.Image) -> Float[Tensor, "c h w"]:
@@ -141,10 +200,13 @@ def sample(name: str) -> Photo:
     return replace(photo, name=name, path="", given=name)
 
 
-def load(references: Iterable[str | Path]) -> list[Photo]:
+def load(references: Iterable[str | Path], bands_shown: Sequence[int] = ()) -> list[Photo]:
     """Photographs from files, folders (their pictures, sorted by name) and names of samples such as ``cat``.
 
-    Raises BadFile where a file is missing or no picture, or a folder holds none.
+    Of a folder without pictures its arrays (``.npy``, ``.npz``). ``bands_shown`` are those of pictures with bands that are looked
+    at: three, as red, green and blue, or one, counted from 1; the first ones where none are named.
+
+    Raises BadFile where a file is missing or no picture, or a folder holds none; InterpError where there are no such bands.
     """
     photos: list[Photo] = []
     for reference in references:
@@ -152,17 +214,40 @@ def load(references: Iterable[str | Path]) -> list[Photo]:
         if not path.exists() and str(reference) in _SAMPLE_FILES:
             photos.append(sample(str(reference)))
         elif path.is_dir():
-            files = sorted((p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES), key=lambda p: p.name)
-            if not files:
-                raise BadFile(f"the folder '{reference}' holds no picture: looked for {', '.join(SUFFIXES)}")
-            photos.extend(replace(read(p), given=str(path)) for p in files)
+            photos.extend(replace(read(p), given=str(path)) for p in _pictures(path))
         else:
             photos.append(read(path))
-    return photos
+    return [_shown(photo, tuple(bands_shown)) for photo in photos]
+
+
+def _pictures(folder: Path) -> list[Path]:
+    files = sorted((p for p in folder.iterdir() if p.is_file()), key=lambda p: p.name)
+    for suffixes in (SUFFIXES, bands.ARRAYS):
+        if found := [p for p in files if p.suffix.lower() in suffixes]:
+            return found
+    raise BadFile(f"the folder '{folder}' holds no picture: looked for {', '.join((*SUFFIXES, *bands.ARRAYS))}")
+
+
+def _shown(photo: Photo, chosen: tuple[int, ...]) -> Photo:
+    """With the bands that are looked at; raises InterpError where it has none of these."""
+    if not chosen:
+        return photo
+    if photo.bands is None:
+        raise InterpError(f"--bands {' '.join(map(str, chosen))}: '{photo.name}' has no bands but red, green and blue: leave --bands out")
+    count = photo.bands.shape[2]
+    if len(chosen) not in (1, 3):
+        raise InterpError(f"--bands names {len(chosen)} bands: give three, for red, green and blue, or one, for grey")
+    wrong = next((band for band in chosen if not 1 <= band <= count), None)
+    if wrong is not None:
+        raise InterpError(f"no band {wrong} in '{photo.name}', which has {count}, counted from 1")
+    photo = replace(photo, shown=chosen)
+    return photo if photo.picture else replace(photo, pixels=photo.visible)
 
 
 def read(path: Path) -> Photo:
     """A picture file as upright 8-bit RGB: EXIF rotation applied, alpha laid on white, grey repeated, 16 bit scaled to 8.
+
+    An array of NumPy, and a TIFF file of 2 or of 4 and more bands, come with their bands (see `interp.bands`).
 
     Raises BadFile where the file is missing, no picture, truncated, or larger than ``MOST_PIXELS``.
     """
@@ -173,6 +258,44 @@ def read(path: Path) -> Photo:
         names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = nearest(path.name, [*names, *_SAMPLE_FILES])
         raise BadFile(f"cannot read the picture '{path}': {reason.lower()}{'; ' + hint if hint else ''}") from None
+    if path.suffix.lower() in bands.ARRAYS:
+        return _banded(path, data, bands.of_array_file(path, data))
+    if path.suffix.lower() in bands.TIFF and (found := _of_tiff(path, data)) is not None:
+        return found
+    return Photo(path.stem, _decoded(path), hashlib.sha256(data).hexdigest(), len(data), str(path), str(path))
+
+
+def _banded(path: Path, data: bytes, values: Float32[np.ndarray, "h w b"]) -> Photo:
+    """A photo of bands, the first of which stand for its pixels."""
+    shown = (1, 2, 3) if values.shape[2] >= 3 else (1,)
+    blank = np.zeros((*values.shape[:2], 3), dtype=np.uint8)
+    sha256 = hashlib.sha256(data).hexdigest()
+    photo = Photo(path.stem, blank, sha256, len(data), str(path), str(path), values, shown, picture=False)
+    return replace(photo, pixels=photo.visible)
+
+
+def _of_tiff(path: Path, data: bytes) -> Photo | None:
+    """A TIFF file with its bands; None where it has none, or only Pillow can read it. Where it is a picture too, its pixels are that."""
+    try:
+        values = bands.of_tiff(path, data)
+    except BadFile as refused:
+        try:
+            _decoded(path)
+        except BadFile:
+            raise refused from None
+        return None
+    if values is None:
+        return None
+    photo = _banded(path, data, values)
+    try:
+        pixels = _decoded(path)
+    except BadFile:
+        return photo
+    return replace(photo, pixels=pixels, picture=True) if pixels.shape == photo.pixels.shape else photo
+
+
+def _decoded(path: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """The pixels that Pillow reads; raises BadFile in one line."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -181,15 +304,14 @@ def read(path: Path) -> Photo:
                 if width * height > MOST_PIXELS:
                     most = f"{MOST_PIXELS // 1_000_000} million"
                     raise BadFile(f"the picture '{path}' has {width} x {height} px, more than {most}: make it smaller first")
-                image = _rgb(ImageOps.exif_transpose(opened))
+                return np.array(_rgb(ImageOps.exif_transpose(opened)))
     except BadFile:
         raise
     except UnidentifiedImageError:
         raise BadFile(f"'{path}' is no picture that can be read: give a file such as {', '.join(SUFFIXES[:4])}") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, EOFError, MemoryError) as error:
+    except Exception as error:  # whatever a decoder finds in a file that is none of its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadFile(f"the picture '{path}' cannot be decoded: {reason}") from None
-    return Photo(path.stem, np.array(image), hashlib.sha256(data).hexdigest(), len(data), str(path), str(path))
 
 
 def _rgb(image: Image.Image) -> Image.Image:

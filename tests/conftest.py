@@ -16,6 +16,13 @@ from interp.images import Preprocess
 from interp.zoo.loading import load
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers share the cores, of which torch would take all in each of them."""
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    if workers > 1:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+
+
 class TrapNet(nn.Module):
     """In-place ReLU used twice, BatchNorm, a tuple output, a module that never fires; (N, 3, 12, 12) -> (N, 4)."""
 

@@ -175,7 +175,8 @@ def test_the_view_shows_what_the_crop_holds() -> None:
         ({"size": (0, 5)}, r"images of size \(0, 5\)"),
         ({"resize": 0}, "shorter side resized to 0"),
         ({"mean": (0.5,)}, "a mean of 1 and a std of 3 channels"),
-        ({"mean": (0.5,) * 4, "std": (1.0,) * 4}, "photographs have 3, or 1 as grey"),
+        ({"mean": (), "std": ()}, "a mean of 0 and a std of 0 channels"),
+        ({"mean": (0.5, float("nan"), 0.5)}, "must be finite"),
         ({"std": (1.0, 0.0, 1.0)}, "must be positive"),
     ],
 )

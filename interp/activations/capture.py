@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interp.core.capture import describe, hooked, quiet, tensor_of
+from interp.core.memory import by_parts
 from interp.core.model import Model
 from interp.errors import InterpError, UnknownName, Unsupported
 
@@ -106,8 +107,9 @@ class Activations:
 def of(model: Model, images: Float[Tensor, "n c h w"], layers: Sequence[str]) -> dict[str, Activations]:
     """What ``layers`` answer to [0, 1] RGB ``images``: {name: `Activations`}, in the order asked for.
 
-    One forward in evaluation mode under ``no_grad``; the model is left as it was. Of a module called several times
-    this is the last call. The maps of all layers are held in memory: 4 bytes x n x channels x rows x cols each.
+    One forward in evaluation mode under ``no_grad`` (several, where a memory limit asks for it); the model is left as it
+    was. Of a module called several times this is the last call. The maps of all layers are held in memory: 4 bytes x n x
+    channels x rows x cols each.
 
     Raises UnknownName where a layer does not exist or never fires, Unsupported where its output cannot be shown as
     maps, InterpError where the images are no [0, 1] batch.
@@ -135,13 +137,19 @@ def of(model: Model, images: Float[Tensor, "n c h w"], layers: Sequence[str]) ->
         return result
 
     modules = {name: model.module.get_submodule(name) for name in names}
-    with quiet(model.module), hooked(modules, probe):
-        outputs = LayerActivation(forward, list(probes.values())).attribute(images)
-    return {name: _value(model, name, output) for name, output in zip(names, outputs, strict=True)}
+
+    def maps(start: int, stop: int) -> list[np.ndarray]:
+        fired.clear()
+        with quiet(model.module), hooked(modules, probe):
+            outputs = LayerActivation(forward, list(probes.values())).attribute(images[start:stop])
+        return [model.maps(name, output).float().cpu().numpy() for name, output in zip(names, outputs, strict=True)]
+
+    parts = by_parts(model, len(images), maps, ("activations", tuple(names), tuple(images.shape[1:])))
+    return {name: _value(model, name, [part[k] for part in parts]) for k, name in enumerate(names)}
 
 
-def _value(model: Model, name: str, output: Tensor) -> Activations:
+def _value(model: Model, name: str, parts: Sequence[Float[np.ndarray, "n c rows cols"]]) -> Activations:
     layer = model.layer(name)
-    maps = np.ascontiguousarray(model.maps(name, output).float().cpu().numpy())
+    maps = np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts))
     maps.flags.writeable = False
     return Activations(name, layer.label, layer.kind, maps)

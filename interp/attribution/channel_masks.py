@@ -20,6 +20,7 @@ from interp.attribution.places import check
 from interp.attribution.variants import blend, refuse_below, scores_of
 from interp.core.baseline import Baseline, baseline
 from interp.core.capture import hooked, replaced, tensor_of
+from interp.core.memory import fitting, halving
 from interp.core.method import Family, Heatmap, Place, frozen
 from interp.core.model import Model
 from interp.core.score import checked_units, evaluate, score_of
@@ -126,7 +127,8 @@ class AblationCAM:
             chosen = _strongest(maps, self.n_channels)
             live = chosen[(maps[chosen] != 0).flatten(1).any(1)]  # zeroing a map of zeros changes nothing
             falls = np.zeros(len(maps))
-            falls[live.cpu().numpy()] = whole - _Ablation(model, self.layer, image, unit).scores(live, self.batch_size)
+            ablation = _Ablation(model, self.layer, image, unit)
+            falls[live.cpu().numpy()] = whole - halving(ablation.at_once(self.batch_size), lambda count: ablation.scores(live, count))
             return falls / (abs(whole) or 1.0)
 
         return _maps(self, model, images, units, weights)
@@ -140,6 +142,11 @@ class _Ablation:
     layer: str
     image: Tensor
     unit: Unit
+
+    def at_once(self, most: int) -> int:
+        """How many channels at a time fit the model's memory."""
+        what = ("scores", (self.unit.layer,), tuple(self.image.shape))
+        return fitting(self.model, what, most, lambda: evaluate(self.model, self.image[None], [self.unit]))
 
     def scores(self, channels: Int[Tensor, " n"], batch_size: int) -> Float[np.ndarray, " n"]:
         if not len(channels):

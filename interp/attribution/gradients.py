@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import captum.attr
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from interp.attribution.channels import Reduction
 from interp.attribution.pixelwise import Explained, Pixelwise
 from interp.core.baseline import Baseline, baseline
+from interp.core.memory import by_parts, fitting
 from interp.core.model import Model
 from interp.core.score import Scores
 from interp.core.unit import Unit
@@ -60,6 +62,25 @@ class InputXGradient(Pixelwise):
 
 def gradient(model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit]) -> Float[Tensor, "n c h w"]:
     """The signed gradient of each image's own unit, for images that are checked and the caller's own; to be used in `undisturbed`."""
+
+    def part(start: int, stop: int) -> Tensor:
+        return _gradient(model, images[start:stop], units[start:stop])
+
+    return torch.cat(by_parts(model, len(images), part, _cost(images, units)))
+
+
+def at_once(model: Model, image: Float[Tensor, "1 c h w"], unit: Unit, most: int, least: int = 1) -> int:
+    """How many images a gradient method may run at once, at most ``most``; InterpError where ``least`` do not fit the model's memory."""
+    return fitting(model, _cost(image, [unit]), most, lambda: _gradient(model, image, [unit]), least)
+
+
+def _gradient(model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit]) -> Float[Tensor, "n c h w"]:
     scores = Scores(model, units)
-    found: Tensor = captum.attr.Saliency(scores).attribute(images.requires_grad_(), target=scores.columns(units), abs=False)
+    # A slice is no leaf where the images it is of need a gradient already.
+    own = images.detach().requires_grad_()
+    found: Tensor = captum.attr.Saliency(scores).attribute(own, target=scores.columns(units), abs=False)
     return found
+
+
+def _cost(images: Float[Tensor, "n c h w"], units: Sequence[Unit]) -> tuple[object, ...]:
+    return "gradient", tuple(dict.fromkeys(unit.layer for unit in units)), tuple(images.shape[1:])

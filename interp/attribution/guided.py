@@ -20,6 +20,7 @@ from interp.attribution import gradcam
 from interp.attribution.channels import Reduction
 from interp.attribution.gradients import gradient
 from interp.attribution.pixelwise import Explained, Pixelwise
+from interp.core.memory import by_parts
 from interp.core.method import Degeneration, Fault, Place
 from interp.core.model import Model
 from interp.core.score import Scores
@@ -107,8 +108,15 @@ class GuidedGradCam(Pixelwise):
 
 
 def _ruled(rule: type[Any], title: str, model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit]) -> Explained:
-    scores = Scores(model, units)
-    values = rule(scores).attribute(images.requires_grad_(), target=scores.columns(units)).detach()
+
+    def part(start: int, stop: int) -> Tensor:
+        scores = Scores(model, units[start:stop])
+        own = images[start:stop].detach().requires_grad_()
+        values: Tensor = rule(scores).attribute(own, target=scores.columns(units[start:stop])).detach()
+        return values
+
+    layers = tuple(dict.fromkeys(unit.layer for unit in units))
+    values = torch.cat(by_parts(model, len(images), part, (title, layers, tuple(images.shape[1:]))))
     doubts = tuple((_plain(title),) if same else () for same in _equal(values, gradient(model, images, units).detach()))
     return Explained(values, ((),) * len(units), doubts)
 

@@ -11,9 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.attribution import completeness
+from interp.attribution.gradients import at_once
 from interp.attribution.pixelwise import Explained, Pixelwise
 from interp.attribution.variants import refuse_below
 from interp.core.baseline import Baseline, baseline
+from interp.core.memory import halving
 from interp.core.model import Model
 from interp.core.score import Scores, evaluate
 from interp.core.unit import Unit
@@ -48,7 +50,12 @@ class IntegratedGradients(Pixelwise):
 
     def _one(self, model: Model, image: Float[Tensor, "1 c h w"], start: Float[Tensor, "1 c h w"], unit: Unit) -> Explained:
         method: Any = captum.attr.IntegratedGradients(Scores(model, [unit]))
-        values = method.attribute(image, start, target=0, n_steps=self.n_steps, internal_batch_size=self.batch_size).detach()
+
+        def along(count: int) -> Tensor:
+            found: Tensor = method.attribute(image, start, target=0, n_steps=self.n_steps, internal_batch_size=count).detach()
+            return found
+
+        values = halving(at_once(model, image, unit, self.batch_size), along)
         there, here = (float(evaluate(model, at, [unit])) for at in (image, start))
         gap = completeness.gap(float(values.double().sum()), there - here)
         return Explained(values, (completeness.measures(gap),), (completeness.doubts(gap, _MORE_STEPS),))

@@ -18,16 +18,21 @@ from torch import Tensor, nn
 
 from interp.attribution import places
 from interp.attribution.degeneration import class_token_only, of_values
+from interp.attribution.gradients import at_once
 from interp.attribution.scoped import undisturbed
 from interp.attribution.variants import refuse_below
 from interp.core.baseline import Baseline, baseline
 from interp.core.capture import describe, hooked, replaced, tensor_of
 from interp.core.layout import Tokens
+from interp.core.memory import halving
 from interp.core.method import Family, Heatmap, Place, frozen
 from interp.core.model import Model
 from interp.core.score import Scores, checked_units
 from interp.core.unit import Unit
 from interp.errors import Unsupported
+
+# Conductance takes differences of neighbouring steps.
+_LEAST = 2
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class AlongPath(ABC):
 
     def __post_init__(self) -> None:
         refuse_below(1, n_steps=self.n_steps)
-        refuse_below(2, batch_size=self.batch_size)  # conductance takes differences of neighbouring steps
+        refuse_below(_LEAST, batch_size=self.batch_size)
 
     def __call__(self, model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit]) -> list[Heatmap]:
         """One Heatmap per image, (rows, cols) of the layer's maps.
@@ -75,8 +80,12 @@ class AlongPath(ABC):
     def _one(self, model: Model, image: Float[Tensor, "1 c h w"], start: Float[Tensor, "1 c h w"], unit: Unit) -> Heatmap:
         probed = _Probed(model, unit, self.layer)
         method = self.captum(probed, probed.probe)
+
+        def along(count: int) -> Any:
+            return method.attribute(image, start, target=0, n_steps=self.n_steps, internal_batch_size=count)
+
         try:
-            found = method.attribute(image, start, target=0, n_steps=self.n_steps, internal_batch_size=self.batch_size)
+            found = halving(at_once(model, image, unit, self.batch_size, _LEAST), along, _LEAST)
         except RuntimeError as error:
             if "appears to not have been used in the graph" not in str(error) and "does not require grad" not in str(error):
                 raise

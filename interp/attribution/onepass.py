@@ -24,6 +24,7 @@ from torch.autograd.graph import get_gradient_edge
 from interp.attribution import places
 from interp.attribution.degeneration import class_token_only, of_values
 from interp.core.layout import Tokens
+from interp.core.memory import by_parts
 from interp.core.method import Degeneration, Family, Heatmap, Place, frozen
 from interp.core.model import Model
 from interp.core.score import checked_units, score_of
@@ -100,7 +101,24 @@ def of(
     # A caller's inference_mode would leave no graph to differentiate.
     with torch.inference_mode(False):
         batch = images.clone() if images.is_inference() else images
-        readings = _differentiated(model, batch, units, names, differentiated) if differentiated else _forward(model, batch, names)
+
+        def explained(start: int, stop: int) -> list[dict[tuple[str, str], Heatmap]]:
+            return _explained(model, batch[start:stop], units[start:stop], names, kinds, differentiated)
+
+        what = ("maps", tuple(names), tuple(dict.fromkeys(unit.layer for unit in units)), bool(differentiated), tuple(images.shape[1:]))
+        parts = by_parts(model, len(images), explained, what)
+    return [maps for part in parts for maps in part]
+
+
+def _explained(
+    model: Model,
+    images: Float[Tensor, "n c h w"],
+    units: Sequence[Unit],
+    names: Sequence[str],
+    kinds: Sequence[type[CAM]],
+    differentiated: str,
+) -> list[dict[tuple[str, str], Heatmap]]:
+    readings = _differentiated(model, images, units, names, differentiated) if differentiated else _forward(model, images, names)
     found: list[dict[tuple[str, str], Heatmap]] = [{} for _ in units]
     for kind in kinds:
         for name in names:

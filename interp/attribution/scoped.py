@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from interp.attribution.draws import isolated
+from interp.core.memory import ran_out
 from interp.core.rng import generator
 from interp.errors import Unsupported
 
@@ -46,9 +47,9 @@ def refusing(asked: str) -> Iterator[None]:
     """What Captum cannot do becomes one sentence, which begins with ``asked``."""
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
     except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError, IndexError) as error:
+        if ran_out(error):
+            raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise Unsupported(f"{asked}: {reason[:200]}; choose 'integrated-gradients', which needs no rules") from error
 

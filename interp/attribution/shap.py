@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.attribution import completeness, distribution
+from interp.attribution.gradients import at_once
 from interp.attribution.pixelwise import Explained, Pixelwise
 from interp.attribution.scoped import drawing
 from interp.attribution.variants import refuse_below
@@ -55,6 +56,9 @@ class GradientShap(Pixelwise):
         starts = distribution.of(model, image, self.baselines)
         method = captum.attr.GradientShap(Scores(model, [unit]))
         values = torch.zeros_like(image)
+        # What is drawn hangs on how much is drawn at once, so a limit must not change it.
+        together = min(self.batch_size, -(-self.n_samples // len(starts)))
+        at_once(model, image, unit, together, together)
         with drawing(image.device, self.seed, self.name, content(image[0])):
             for i, start in enumerate(starts.split(1)):
                 draws = self.n_samples // len(starts) + (i < self.n_samples % len(starts))

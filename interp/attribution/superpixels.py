@@ -141,7 +141,8 @@ class Lime:
         """One Heatmap (h, w) per image, with the measure "superpixels"."""
 
         def explainer(score: Callable[[Tensor], Tensor]) -> CaptumLime:
-            return CaptumLime(score, interpretable_model=SkLearnLasso(alpha=self.alpha))
+            # Without a state of its own it draws from numpy's global one, though it uses nothing of what is drawn.
+            return CaptumLime(score, interpretable_model=SkLearnLasso(alpha=self.alpha, random_state=self.seed))
 
         return _maps(self, model, images, units, _surrogate(self, model, explainer))
 

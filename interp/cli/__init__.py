@@ -106,5 +106,6 @@ def _choose(arguments: Sequence[str]) -> Any:
 
 
 def _complain(message: str) -> None:
-    line = " ".join(message.split())
+    # What a file says may be in it, and a terminal would obey control characters.
+    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(message.split()))
     sys.stderr.write(f"interp: {line}\n")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from interp.cli.catalogue import Methods, Metrics
 from interp.cli.compare import Attribute, Compare
+from interp.cli.doctor import Doctor
 from interp.cli.gallery import Gallery
 from interp.cli.options import Images, ModelName, ModelOptions, OneModel, SaveOptions, Saving, Words, layers_of, photos, target_of
 from interp.cli.publish import Make, publish
@@ -41,7 +42,7 @@ class Report:
     units: Words = ()
     """Units to optimize images for, such as 'layer4:0-3'; the strongest on the photographs if none are named."""
     target: str | None = None
-    """Class (name or number) or unit that Grad-CAM explains; the top prediction if not given."""
+    """Class (name or number), unit, or function of the output (file.py:function) that is explained; the top prediction if not given."""
     steps: int = 128
     """Steps of gradient ascent per optimized image."""
     loading: OneModel = field(default_factory=ModelOptions)
@@ -56,7 +57,7 @@ class Report:
             return report(model, pictures, settings, tick)
 
         at_least(1, self.steps, "--steps")
-        _publish("report", self, make, photos(self.images))
+        _publish("report", self, make, photos(self.images, self.loading.bands))
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,13 @@ class Layers:
     model: ModelName = "embedded"
     pattern: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GLOB")] = "*"
     """Only layers whose names match."""
+    loading: OneModel = field(default_factory=ModelOptions)
 
     def run(self) -> None:
         from interp.cli.table import layer_table
 
         # The layers are the same whatever the weights, so none are fetched.
-        layer_table(ModelOptions(random_weights=True).load(self.model), self.pattern)
+        layer_table(replace(self.loading, random_weights=self.loading.weights is None).load(self.model), self.pattern)
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Activations:
             return of_activations(model, pictures, names, ActivationOptions(self.count, Rank(self.rank), ScaleBy(self.scale)), units)
 
         at_least(1, self.count, "--count")
-        _publish("activations", self, make, photos(self.images))
+        _publish("activations", self, make, photos(self.images, self.loading.bands))
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class Gradcam:
     layers: Words = ()
     """Layers or globs; about six over the depth if none are named."""
     target: str | None = None
-    """Class (name or number) or unit; the top prediction if not given."""
+    """Class (name or number), unit, or function of the network's output (file.py:function); the top prediction if not given."""
     scale: Share = "channel"
     """channel: each map divided by its own largest magnitude; layer, shared: raw units."""
     loading: OneModel = field(default_factory=ModelOptions)
@@ -172,7 +174,7 @@ class Gradcam:
                     )
             return of_gradcam(model, pictures, names, target, ScaleBy(self.scale))
 
-        _publish("gradcam", self, make, photos(self.images))
+        _publish("gradcam", self, make, photos(self.images, self.loading.bands))
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -191,6 +193,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "gallery": Gallery,
     "verify": Verify,
     "whence": Whence,
+    "doctor": Doctor,
 }
 
 
@@ -210,7 +213,7 @@ def _publish(name: str, command: Command, make: Make, pictures: list[Photo]) -> 
     publish(
         name,
         command,
-        lambda: loading.load(command.model),
+        lambda: loading.load(command.model, getattr(command, "target", None)),
         make,
         reference=command.model,
         seed=loading.seed,

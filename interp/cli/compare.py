@@ -35,7 +35,7 @@ class Attribute:
     layers: Words = ()
     """Layers or globs, for methods that work at a layer; the deepest that fits if none are named."""
     target: str | None = None
-    """Class (name or number) or unit to explain; the top prediction if not given."""
+    """Class (name or number), unit, or function of the network's output (file.py:function); the top prediction if not given."""
     scale: Share = "channel"
     """What shares a colour scale: channel: nothing; layer: the maps of a row; shared: all."""
     batch_size: int = 32
@@ -50,7 +50,7 @@ class Attribute:
 
         at_least(1, self.batch_size, "--batch-size")
         chosen = [method(text) for text in self.methods]
-        pictures = photos(self.images)
+        pictures = photos(self.images, self.loading.bands)
 
         def make(model: Model, pictures: list[Photo], tick: Tick) -> Product:
             from interp.comparisons.contenders import Limits
@@ -63,7 +63,7 @@ class Attribute:
         publish(
             "attribute",
             self,
-            lambda: self.loading.load(self.model),
+            lambda: self.loading.load(self.model, self.target),
             make,
             reference=self.model,
             seed=self.loading.seed,
@@ -91,7 +91,7 @@ class Compare:
     category: str | None = None
     """Only objects of this category of the annotations."""
     target: str | None = None
-    """Class (name or number) or unit to explain; the top prediction if not given."""
+    """Class (name or number), unit, or function of the network's output (file.py:function); the top prediction if not given."""
     scale: Share = "channel"
     """What shares a colour scale: channel: nothing; layer: the maps of a row; shared: all."""
     batch_size: int = 32
@@ -109,7 +109,7 @@ class Compare:
         if self.category is not None and self.boxes is None:
             raise InterpError(f"--category {self.category} chooses among annotations: give them with --boxes")
         chosen, judges = [method(text) for text in self.methods], [metric(text) for text in self.metrics]
-        pictures = photos(self.images) if self.images else _samples()
+        pictures = photos(self.images, self.loading.bands) if self.images else _samples()
         masks = _masks(self, pictures)
 
         def make(model: Model, pictures: list[Photo], tick: Tick) -> Product:
@@ -124,7 +124,7 @@ class Compare:
         publish(
             "compare",
             self,
-            lambda: self.loading.load(self.model),
+            lambda: self.loading.load(self.model, self.target),
             make,
             reference=self.model,
             seed=self.loading.seed,

@@ -33,9 +33,11 @@ class Gallery:
     def run(self) -> None:
         if self.readme and self.out is not None:
             raise InterpError("--readme writes README.md beside the runs: leave out --out")
+        from interp.runs.words import visible
+
         found = gathered(self.folder)
         for line in found.left_out:
-            sys.stderr.write(f"interp: left out: {' '.join(line.split())}\n")
+            sys.stderr.write(f"interp: left out: {visible(' '.join(line.split()))}\n")
         sys.stdout.write(f"{self._write(found)}\n")
 
     def _write(self, found: Gathered) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -43,15 +44,53 @@ class ModelOptions:
     """Every random draw derives from it."""
     device: str = "cpu"
     """cpu, cuda, cuda:N, mps or auto."""
+    memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None
+    """What the images of a batch may take, such as 500MB or 4GB; fewer go through the network at once. No limit if not given."""
+    weights_key: Annotated[str | None, tyro.conf.arg(metavar="KEY")] = None
+    """Which weights of the file, where it holds several, such as state_dict_ema or model_ema."""
+    input_size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="ROWS COLS")] = None
+    """Size of the network's input in pixels; its makers' if not given."""
+    resize: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
+    """What the shorter side of a picture is resized to before the crop; as far as covers the crop if only --input-size is given."""
+    mean: Annotated[tuple[float, ...], tyro.conf.arg(metavar="MEAN ...")] = ()
+    """Mean of each channel in [0, 1], as the network was trained with. As many as channels: 1 is grey, 3 RGB, others bands."""
+    std: Annotated[tuple[float, ...], tyro.conf.arg(metavar="STD ...")] = ()
+    """Standard deviation of each channel."""
+    normalize_from: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Mean and standard deviation of the pictures in here, in place of --mean and --std."""
+    bands: Annotated[tuple[int, ...], tyro.conf.arg(metavar="BAND ...")] = ()
+    """Of pictures with bands (.npy, .npz, .tif), those shown as red, green and blue, or one in grey, counted from 1; else the first."""
+    output: Annotated[str | None, tyro.conf.arg(metavar="KEY")] = None
+    """Which of several outputs holds the class scores, such as out, logits or 0; class maps are averaged over all places."""
 
-    def load(self, reference: str) -> Model:
-        """The model; raises InterpError where it cannot be had."""
+    def __post_init__(self) -> None:
+        """Raises InterpError where the memory is no size."""
+        if self.memory is not None:
+            from interp.core.memory import size_of
+
+            size_of(self.memory)
+
+    def load(self, reference: str, target: str | None = None) -> Model:
+        """The model, with the ``target`` behind it where that is a function in a file; raises InterpError where it cannot be had."""
         from interp import zoo
+        from interp.core.memory import size_of
         from interp.zoo.device import device
+        from interp.zoo.inputs import Inputs
 
         _refuse_picture(reference)
         device(self.device)
-        return zoo.load(reference, weights=self.weights, random_weights=self.random_weights, seed=self.seed, device=self.device)
+        found = zoo.load(
+            reference,
+            weights=self.weights,
+            random_weights=self.random_weights,
+            seed=self.seed,
+            device=self.device,
+            output=self.output,
+            target=target if target is not None and is_function(target) else None,
+            weights_key=self.weights_key,
+            inputs=Inputs(self.input_size, self.resize, self.mean, self.std, self.normalize_from),
+        )
+        return found if self.memory is None else replace(found, memory=size_of(self.memory))
 
 
 @dataclass(frozen=True)
@@ -83,20 +122,21 @@ Saving = Annotated[SaveOptions, tyro.conf.arg(name="")]
 
 def _refuse_picture(reference: str) -> None:
     """Raises InterpError where the first word, which is the model, names a photograph."""
+    from interp.bands import ARRAYS
     from interp.images import SAMPLES, SUFFIXES
 
-    if reference in SAMPLES or Path(reference).suffix.lower() in SUFFIXES or Path(reference).is_dir():
+    if reference in SAMPLES or Path(reference).suffix.lower() in (*SUFFIXES, *ARRAYS) or Path(reference).is_dir():
         raise InterpError(
             f"'{reference}' stands in the place of the model, but is a photograph or folder: write the model first, 'embedded {reference}'"
         )
 
 
-def photos(references: tuple[str, ...]) -> list[Photo]:
-    """The photographs, each name once; the samples where none are named."""
+def photos(references: tuple[str, ...], bands: tuple[int, ...] = ()) -> list[Photo]:
+    """The photographs, each name once; the samples where none are named. ``bands`` are those of pictures with bands that are shown."""
     from interp.images import load
     from interp.report.compose import unique
 
-    return unique(load(references or DEFAULT_IMAGES))
+    return unique(load(references or DEFAULT_IMAGES, bands))
 
 
 def layers_of(model: Model, patterns: tuple[str, ...]) -> list[str]:
@@ -109,6 +149,18 @@ def layers_of(model: Model, patterns: tuple[str, ...]) -> list[str]:
     return [layer.name for layer in found]
 
 
+def is_function(target: str) -> bool:
+    """Whether a target has the form of a function in a file, ``path/to/file.py:function``."""
+    return re.fullmatch(r".+\.py(:.*)?", target.strip(), re.DOTALL) is not None
+
+
 def target_of(model: Model, target: str | None) -> Unit | None:
-    """The unit of a class given by name or number, or any unit."""
-    return None if target is None else model.class_unit(target)
+    """The unit of a class given by name or number, any unit, or that of the function that the model was loaded with."""
+    if target is None or not is_function(target):
+        return None if target is None else model.class_unit(target)
+    from interp.core.heads import reading_of
+    from interp.core.unit import Unit
+
+    reading = reading_of(model.module)
+    assert reading is not None
+    return Unit(reading.target, 0)

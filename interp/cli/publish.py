@@ -43,7 +43,9 @@ def publish(
     from interp.cli.commandline import command_line
     from interp.cli.progress import bars
     from interp.core.machine import machine
+    from interp.core.memory import limited
     from interp.core.repeatable import Repeatable
+    from interp.report.notes import with_notes
     from interp.report.product import input_entries, model_entry, write
     from interp.runs import Place, Run, default_folder
     from interp.runs.origin import neighbours_of, program_of
@@ -67,8 +69,8 @@ def publish(
             command=command_line(config),
             parent=saving.parent,
         )
-        with run, bars() as tick:
-            product = make(model, list(pictures), tick)
+        with run, bars() as tick, limited(model):
+            product = with_notes(make(model, list(pictures), tick), model, pictures)
             run.unrepeatable(repeatable.reasons)
             write(product, run, tick, question_of(config), saving.formats, saving.dpi, saving.webp_quality)
     _warn(repeatable.reasons)

@@ -215,4 +215,5 @@ def _count(number: int, noun: str) -> str:
 
 
 def _write(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    # ASCII: a manifest may come from anyone, and hold what a terminal obeys or UTF-8 does not know.
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from interp.core.model import Model
+from interp.runs.words import visible
 
 if TYPE_CHECKING:
     from interp.report.features import Made
@@ -30,11 +31,12 @@ def layer_table(model: Model, pattern: str) -> None:
         stride = "\u2013" if layer.field is None or layer.field.whole else str(max(layer.field.stride))
         layout = str(layer.layout) if layer.layout is not None else f"none: {layer.problem}"
         shape = " x ".join(map(str, layer.shape)) or "\u2013"
-        table.add_row(layer.name, layer.kind, shape, f"{layer.parameters:,}", field, stride, layout, str(layer.calls))
-    console = Console(width=None if Console().is_terminal else 160, highlight=False)
+        cells = (layer.name, layer.kind, shape, f"{layer.parameters:,}", field, stride, layout, str(layer.calls))
+        table.add_row(*map(visible, cells))
+    console = _console()
     console.print(table)
     silent = fnmatch.filter(model.silent, pattern)
-    tail = f"; {len(silent)} never fire: {', '.join(silent[:4])}{' ...' if len(silent) > 4 else ''}" if silent else ""
+    tail = f"; {len(silent)} never fire: {visible(', '.join(silent[:4]))}{' ...' if len(silent) > 4 else ''}" if silent else ""
     rows, cols = model.preprocess.size
     console.print(f"{len(layers)} layers in firing order, input {rows} x {cols} px, classes at '{model.output}'{tail}", soft_wrap=True)
 
@@ -49,8 +51,8 @@ def feature_table(found: Sequence[Made]) -> None:
     for one in found[:MOST_ROWS]:
         score = "never fires" if one.feature.dead else _number(one.feature.final)
         name = one.key if one.name.startswith(one.key) else f"{one.key} {one.name}"
-        table.add_row(name, score, *(_measured(one) if measured else ()))
-    console = Console(width=None if Console().is_terminal else 160, highlight=False)
+        table.add_row(visible(name), score, *(_measured(one) if measured else ()))
+    console = _console()
     console.print(table)
     if len(found) > MOST_ROWS:
         console.print(f"and {len(found) - MOST_ROWS} more, in metrics.json", soft_wrap=True)
@@ -60,6 +62,11 @@ def feature_table(found: Sequence[Made]) -> None:
             "kept: of the score, under shifts or JPEG",
             soft_wrap=True,
         )
+
+
+def _console() -> Console:
+    # Nothing in a name is markup.
+    return Console(width=None if Console().is_terminal else 160, highlight=False, markup=False, emoji=False)
 
 
 def _measured(one: Made) -> tuple[str, ...]:

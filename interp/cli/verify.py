@@ -70,6 +70,10 @@ class Verify:
 
         if self.threads is not None:
             at_least(1, self.threads, "--threads")
+        if self.device is not None:
+            from interp.zoo.device import device
+
+            device(self.device)
         typed = {"--files-only": self.files_only, "--against": self.against, "--record": self.record}
         given = [name for name, value in typed.items() if value]
         if len(given) > 1:

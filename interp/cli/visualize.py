@@ -127,7 +127,9 @@ class Visualize:
 
         def load() -> Model:
             model = self.loading.load(found.model)
-            judges.extend([] if self.judge is None else [ModelOptions(device=self.loading.device).load(self.judge)])
+            judges.extend(
+                [] if self.judge is None else [ModelOptions(device=self.loading.device, memory=self.loading.memory).load(self.judge)]
+            )
             return model
 
         def make(model: Model, _: list[Photo], tick: Tick) -> Product:
@@ -186,9 +188,10 @@ class Visualize:
         from interp.images import SAMPLES, load
 
         one = [
-            None if name is None else _single(load([name]), option) for name, option in ((self.photo, "--photo"), (self.start, "--from"))
+            None if name is None else _single(load([name], self.loading.bands), option)
+            for name, option in ((self.photo, "--photo"), (self.start, "--from"))
         ]
-        read = load(self.images or SAMPLES)
+        read = load(self.images, self.loading.bands) if self.images else load(SAMPLES)
         return _unique(read), one[0], one[1], read
 
     def options(self) -> FeatureOptions:

@@ -14,7 +14,7 @@ def waiting() -> Iterator[Line]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from interp.runs.words import time_taken
+    from interp.runs.words import time_taken, visible
 
     # Names of folders are no markup.
     name, tail = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[tail]"))
@@ -23,7 +23,7 @@ def waiting() -> Iterator[Line]:
 
         @contextmanager
         def line(named: str, expected: float | None) -> Iterator[Callable[[str], None]]:
-            task = progress.add_task(named, total=1, tail="" if expected is None else f"of about {time_taken(expected)}")
+            task = progress.add_task(visible(named), total=1, tail="" if expected is None else f"of about {time_taken(expected)}")
             yield lambda word: progress.update(task, completed=1, tail=word)
 
         yield line

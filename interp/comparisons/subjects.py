@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.core.heads import reading_of
 from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.images import Photo
@@ -22,7 +23,7 @@ class Subject:
     """One photograph in front of a model: the part it sees, the unit asked about, and its prediction.
 
     ``probability`` is the softmax of the predicted class, ``best`` its unit; ``unit`` is what Grad-CAM explains:
-    the prediction, unless a target was given.
+    the prediction, unless a target was given. ``score`` is that of a network of one output, whose softmax is always 1.
     """
 
     name: str
@@ -32,14 +33,15 @@ class Subject:
     best: Unit
     prediction: str
     probability: float
+    score: float | None = None
 
     @property
     def label(self) -> str:
-        return f"{self.prediction} {self.probability:.0%}"
+        return f"{self.prediction} {self.probability:.0%}" if self.score is None else f"{self.prediction} {self.score:.3g}"
 
 
 @torch.no_grad()
-def subjects(model: Model, photos: Sequence[Photo], target: Unit | None = None) -> tuple[Float[Tensor, "n 3 h w"], list[Subject]]:
+def subjects(model: Model, photos: Sequence[Photo], target: Unit | None = None) -> tuple[Float[Tensor, "n c h w"], list[Subject]]:
     """The model's inputs for ``photos`` on its device, and a Subject each."""
     images = model.preprocess(list(photos)).to(model.device)
     views = [model.preprocess.view(photo, VIEW_ROWS) for photo in photos]
@@ -51,7 +53,7 @@ def shown(
     model: Model,
     images: Float[Tensor, "n c h w"],
     names: Sequence[str],
-    views: Sequence[Float[np.ndarray, "rows cols 3"]],
+    views: Sequence[Float[np.ndarray, "_ _ 3"]],
     units: Sequence[Unit | None],
 ) -> list[Subject]:
     """A Subject for each of ``images``: what is explained is its unit, or the prediction where that is None."""
@@ -62,10 +64,14 @@ def shown(
         best = Unit(model.output, index)
         target = unit or best
         probability = float(row.softmax(0)[index])
-        found.append(Subject(name, view, target, unit_name(model, target), best, model.class_name(index), probability))
+        score = float(row[0]) if len(row) == 1 else None
+        found.append(Subject(name, view, target, unit_name(model, target), best, model.class_name(index), probability, score))
     return found
 
 
 def unit_name(model: Model, unit: Unit) -> str:
-    """The class name of a unit of the last layer; the unit itself elsewhere."""
+    """The class name of a unit of the last layer, the name of a target function; the unit itself elsewhere."""
+    reading = reading_of(model.module)
+    if reading is not None and reading.explained is not None and unit == Unit(reading.target, 0):
+        return reading.explained.name
     return model.class_name(unit.channel) if unit.layer == model.output and unit.at is None else str(unit)

@@ -5,7 +5,7 @@ A text is parsed once, at the edge, into a `Choice`; what it makes are frozen da
 
 from __future__ import annotations
 
-import math
+import sys
 import types
 import typing
 from collections import Counter
@@ -17,6 +17,9 @@ from typing import Any, Generic, TypeVar
 from interp.errors import InterpError, UnknownName, nearest
 
 T = TypeVar("T")
+
+# Python's whole numbers have no end, and those beyond this cannot be compared with a float.
+_MOST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def _value(text: str, hint: Any, kinds: Mapping[str, type[Any]], owner: str, opt
                 value = number(text)
             except ValueError:
                 continue
-            if math.isfinite(value):
+            if -_MOST <= value <= _MOST:  # neither infinity nor NaN is
                 return value
     if int in allowed or float in allowed:
         wanted = ("a number" if float in allowed else "a whole number") + (" or none" if type(None) in allowed else "")

@@ -23,6 +23,9 @@ from interp.runs.entries import InputEntry
 # How far outside [0, 1] an image may go, as noise and interpolation do, before it is taken for a mistake.
 _LEEWAY = 0.5
 
+# Of a pattern: far longer ones take minutes to be read, in the time of the square of their brackets.
+_LONGEST = 1000
+
 Strengths = Callable[[Sequence[str]], Mapping[str, Sequence[float]]]
 """From names of layers to the strength of each of their channels."""
 
@@ -72,7 +75,8 @@ class ModelSpec:
     """Where a model came from: enough to load it again, and to tell whether it is the same.
 
     ``reference`` and ``weights`` stand in titles and captions, so they hold no absolute path. ``files`` are the user's own that
-    were read for it: weights and code, with their hashes.
+    were read for it: weights, code, and pictures to normalize by, with their hashes. ``notes`` are what the user chose other than
+    the network's makers, each with a name: how images become its input, what of its output is read.
     """
 
     reference: str
@@ -80,13 +84,15 @@ class ModelSpec:
     sha256: str = ""
     classes: tuple[str, ...] = ()
     files: tuple[InputEntry, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network whose input is [0, 1] RGB (N, 3, H, W); normalization happens inside, once.
+    """A network whose input is (N, C, H, W) in [0, 1], RGB, grey or other bands; normalization happens inside, once.
 
-    ``layers`` are in the order in which they fire; ``output`` is the name of the layer whose units are the classes.
+    ``layers`` are in the order in which they fire; ``output`` is the name of the layer whose units are the classes. ``memory``: bytes
+    that the images of a batch may take while they go through it, None for no limit (`interp.core.memory`).
     """
 
     module: nn.Module
@@ -95,6 +101,7 @@ class Model:
     layers: tuple[Layer, ...]
     output: str
     silent: tuple[str, ...] = field(default=(), repr=False)
+    memory: int | None = field(default=None, repr=False)
 
     @cached_property
     def _by_name(self) -> dict[str, Layer]:
@@ -126,7 +133,8 @@ class Model:
             raise InterpError("`images` holds NaN or infinite values: give floats in [0, 1]")
         normalizes = any(self.preprocess.mean) or any(s != 1 for s in self.preprocess.std)
         if normalizes and not (low >= -_LEEWAY and high <= 1 + _LEEWAY):
-            raise InterpError(f"`images` run from {low:.3g} to {high:.3g}: give [0, 1] RGB, as the model normalizes inside")
+            kind = " RGB" if channels == 3 else ""
+            raise InterpError(f"`images` run from {low:.3g} to {high:.3g}: give [0, 1]{kind}, as the model normalizes inside")
         precision = next((p.dtype for p in self.module.parameters() if p.is_floating_point()), torch.float32)
         return images.to(self.device, precision)
 
@@ -143,8 +151,12 @@ class Model:
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Tensor:
         """As ``__call__``, in whatever mode the module is in: for use inside ``quiet``."""
+        given = self.normalized(images.to(self.device))
+        precision = next((p.dtype for p in self.module.parameters() if p.dtype.is_floating_point), given.dtype)
+        if precision.itemsize < given.dtype.itemsize:  # a network in half precision takes no float32
+            given = given.to(precision)
         try:
-            result = self.module(self.normalized(images.to(self.device)))
+            result = self.module(given)
         except (RuntimeError, AssertionError, ValueError) as error:
             size = tuple(images.shape[-2:])
             if size == self.preprocess.size:
@@ -182,6 +194,10 @@ class Model:
             if not is_glob(pattern):
                 chosen.add(self.layer(pattern).name)
                 continue
+            if len(pattern) > _LONGEST:
+                raise InterpError(
+                    f"'{pattern[:60]}...' is a pattern of {len(pattern)} characters: give at most {_LONGEST}, or several patterns"
+                )
             matching = fnmatch.filter(self._by_name, pattern)
             if not matching:
                 self.layer(pattern)
@@ -250,7 +266,8 @@ class Model:
         text = str(target).strip()
         if ":" in text and text not in self.spec.classes:
             return self.unit(Unit.parse(text))
-        if text.isascii() and text.lstrip("-").isdigit():
+        # Nine digits at most: Python refuses to read thousands of them, and no network has so many classes.
+        if text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 10:
             index = int(text)
             if not 0 <= index < self.classes:
                 raise UnknownName(f"no class {index}: '{self.spec.reference}' has {self.classes} classes, 0 to {self.classes - 1}")

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from interp.core.memory import by_parts
 from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.errors import InterpError, UnknownName, Unsupported
@@ -72,7 +73,7 @@ def _scores_of(maps: Float[Tensor, "n c rows cols"], unit: Unit) -> Float[Tensor
 def evaluate(
     model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit], batch_size: int = 32, *, softmax: bool = False
 ) -> Float[Tensor, " n"]:
-    """The score of one unit per image, ``batch_size`` images at a time, on the CPU in float32; no graph.
+    """The score of one unit per image, at most ``batch_size`` images at a time, on the CPU in float32; no graph.
 
     With ``softmax`` the probability of the class, for which each unit must be one of the last layer without a place. Raises
     Unsupported where it is not, InterpError where a score is not finite or ``batch_size`` below 1.
@@ -83,15 +84,20 @@ def evaluate(
     for unit in dict.fromkeys(units) if softmax else ():
         if unit.layer != model.output or unit.at is not None:
             raise Unsupported(f"'{unit}' is no class, so it has no probability: use its score, or a unit of '{model.output}'")
-    parts = []
-    for start in range(0, len(images), batch_size):
-        batch, wanted = images[start : start + batch_size].to(model.device), units[start : start + batch_size]
+
+    def scored(start: int, stop: int) -> Tensor:
+        batch, wanted = images[start:stop].to(model.device), units[start:stop]
         if softmax:
             rows = model(batch).float().softmax(1)
-            parts.append(rows[torch.arange(len(wanted)), torch.tensor([unit.channel for unit in wanted], device=rows.device)].cpu())
+            columns = torch.tensor([unit.channel for unit in wanted], device=rows.device)
         else:
             scores = Scores(model, wanted)
-            parts.append(scores(batch).float()[torch.arange(len(wanted)), scores.columns(wanted)].cpu())
+            rows, columns = scores(batch).float(), scores.columns(wanted)
+        found: Tensor = rows[torch.arange(len(wanted)), columns].cpu()
+        return found
+
+    layers = (model.output,) if softmax else tuple(dict.fromkeys(unit.layer for unit in units))
+    parts = by_parts(model, len(images), scored, ("scores", layers, tuple(images.shape[1:])), batch_size)
     found = torch.cat(parts) if parts else torch.zeros(0)
     if not bool(torch.isfinite(found).all()):
         index = int((~torch.isfinite(found)).nonzero()[0])

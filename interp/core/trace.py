@@ -8,10 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from interp.core.capture import describe, hooked, quiet, tensor_of
+from interp.core.heads import Output, reading_of
 from interp.core.layout import ChannelsLast, Layout, Maps, infer
 from interp.core.model import Layer, Model, ModelSpec
+from interp.core.outputs import listed
+from interp.core.placing import PlaceTracker
 from interp.core.receptive import FieldTracker
-from interp.errors import Unsupported
+from interp.errors import InterpError, Unsupported
 from interp.images import Preprocess
 
 # Two images: an output whose first size is not 2 has merged the images with something else.
@@ -31,7 +34,7 @@ def model(module: nn.Module, spec: ModelSpec, preprocess: Preprocess) -> Model:
     result = tracer.run(spec.reference)
     silent = [n for n, _ in module.named_modules() if n and n not in tracer.calls]
     layers = tuple(tracer.layers())
-    return Model(module, spec, preprocess, layers, _output_layer(layers, result), tuple(silent))
+    return Model(module, spec, preprocess, layers, _answering(module, layers, result), tuple(silent))
 
 
 class _Tracer:
@@ -45,22 +48,28 @@ class _Tracer:
         self.grids: list[tuple[int, int]] = [preprocess.size]
         self.before: Layout | None = None
         self.tracker: FieldTracker | None = None
+        self.places: PlaceTracker | None = None
 
     def run(self, reference: str) -> Tensor:
         sample = next(self.module.parameters(), torch.zeros(()))
         rng = torch.Generator().manual_seed(0)
-        images = torch.rand(BATCH, self.channels, *self.size, generator=rng).to(sample.device, torch.float32)
-        self.tracker = FieldTracker(images)
+        precision = next((p.dtype for p in self.module.parameters() if p.is_floating_point()), torch.float32)
+        images = torch.rand(BATCH, self.channels, *self.size, generator=rng).to(sample.device, precision)
+        self.tracker, self.places = FieldTracker(images), PlaceTracker(images)
         try:
-            with quiet(self.module), hooked(self.names, self.fired), torch.no_grad(), self.tracker:
+            with quiet(self.module), hooked(self.names, self.fired), torch.no_grad(), self.tracker, self.places:
                 output = self.module(images)
+        except InterpError:  # from a head, which says what it could not read
+            raise
         except Exception as error:
             reason = str(error).strip().split("\n")[0]
             shape = "x".join(map(str, images.shape))
             raise Unsupported(f"'{reference}' cannot be run on images of shape {shape}: {type(error).__name__}: {reason}") from error
         result = tensor_of(output)
         if result is None:
-            raise Unsupported(f"'{reference}' returns {describe(output)}, not one tensor of class scores")
+            there = listed(output)
+            choose = f": choose one of its outputs with --output: {there}; or explain a number of it with --target" if there else ""
+            raise Unsupported(f"'{reference}' returns {describe(output)}, not one tensor of class scores{choose}")
         if result.ndim < 2 or result.shape[0] != BATCH:
             raise Unsupported(f"'{reference}' returns a tensor of shape {tuple(result.shape)} for {BATCH} images, not class scores of each")
         return result
@@ -81,17 +90,28 @@ class _Tracer:
             problem = f"its output is {tensor.dtype}"
         else:
             shape = tuple(tensor.shape[1:])
-            layout = infer(kind, shape, self.grids, self.before)
+            # Class maps are (classes, rows, cols) by definition, whatever their sizes.
+            known = isinstance(module, Output) and len(shape) == 3
             assert self.tracker is not None
+            assert self.places is not None
             field = self.tracker.of(tensor)
-            if layout is None:
-                problem = f"its output {shape} is no map, token grid or vector"
+            if field is None and torch.equal(tensor[0], tensor[1]):
+                problem = f"its output {shape} does not depend on the picture"
+            else:
+                layout, problem = self._laid_out(kind, shape, Maps() if known else self.places.layout(tensor))
         self._remember(layout, shape)
         leaf = not any(True for _ in module.children())
         parameters = sum(p.numel() for p in module.parameters())
         # Moved to the end at each call: the order of the layers is that of their last firing.
         self.seen.pop(name, None)
         self.seen[name] = Layer(name, kind, shape, self.calls[name], layout, parameters, field, leaf, problem)
+
+    def _laid_out(self, kind: str, shape: tuple[int, ...], told: Layout | str | None) -> tuple[Layout | None, str]:
+        """What was followed to the output has the first word, its sizes the second."""
+        if isinstance(told, str):
+            return None, told
+        layout = told or infer(kind, shape, self.grids, self.before)
+        return layout, "" if layout is not None else f"its output {shape} is no map, token grid or vector"
 
     def _remember(self, layout: Layout | None, shape: tuple[int, ...]) -> None:
         if layout is None:
@@ -106,6 +126,14 @@ class _Tracer:
         return list(self.seen.values())
 
 
+def _answering(module: nn.Module, layers: tuple[Layer, ...], result: Tensor) -> str:
+    """The layer whose units are the classes: the head that answered, or that of the network itself."""
+    reading = reading_of(module)
+    if reading is None:
+        return _output_layer(layers, result)
+    return reading.answered or _output_layer(tuple(layer for layer in layers if layer.name != reading.target), result)
+
+
 def _output_layer(layers: tuple[Layer, ...], result: Tensor) -> str:
     """The layer whose units are the classes: the last leaf that fired with one channel per class and one place."""
     classes = result.shape[-1] if result.ndim == 2 else result.shape[1]
@@ -113,4 +141,7 @@ def _output_layer(layers: tuple[Layer, ...], result: Tensor) -> str:
         for layer in reversed(layers):
             if layer.layout is not None and (layer.leaf or not leaf_only) and layer.map_shape == (classes, 1, 1):
                 return layer.name
-    raise Unsupported(f"no layer gives one value for each of the {classes} scores of the network's result, shape {tuple(result.shape)}")
+    raise Unsupported(
+        f"no layer gives one value for each of the {classes} scores of the network's result, shape {tuple(result.shape)}: "
+        "read the result itself, of maps the mean over all places, with --output 0"
+    )

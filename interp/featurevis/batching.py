@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from interp.core.memory import refuse_above
 from interp.core.model import Model
 from interp.errors import InterpError
 from interp.featurevis.config import AscentConfig
@@ -62,38 +62,41 @@ def batches(model: Model, objectives: Sequence[Objective], config: AscentConfig,
 
 
 def most_images(made: Engine, sources: Sequence[str], config: AscentConfig, size: tuple[int, int]) -> int:
-    """Images per batch whose forward down to ``sources`` keeps within the memory, on this device; at least 1."""
+    """Images per batch whose forward down to ``sources`` keeps within the memory, on this device; at least 1.
+
+    The memory is that of ``config``, else the limit of the model, of which InterpError is raised where one image exceeds it, else
+    what suits the device.
+    """
     if config.batch is not None:
         return config.batch
     device = made.model.device
     most = CPU_MOST if device.type == "cpu" else GPU_MOST
     if not sources:
         return most
+    cost = _bytes(made, sources, size) * config.views
+    if config.memory is None and made.model.memory is not None:
+        refuse_above(made.model, cost)
+        return min(most, made.model.memory // max(1, cost))
     budget = (config.memory or _memory(device)) * _GIB
-    return max(1, min(most, math.floor(budget / max(1, _bytes(made, sources, size) * config.views))))
-
-
-def warn_halved(count: int) -> None:
-    """Say that a batch of ``count`` objectives was halved, in words that `interp.core.repeatable` takes into the manifest."""
-    said = f"memory ran out and a batch of {count} was halved, which changes the last bits: the operation is not deterministic"
-    warnings.warn(said, stacklevel=2)
+    return max(1, min(most, math.floor(budget / max(1, cost))))
 
 
 def _bytes(made: Engine, sources: Sequence[str], size: tuple[int, int]) -> int:
     """Bytes that one image's forward keeps for the backward, each storage counted once, and as much again for the gradients."""
-    kept: dict[int, int] = {}
+    kept: dict[int, torch.UntypedStorage] = {}
 
-    def pack(tensor: Tensor) -> Tensor:
+    def pack(tensor: Tensor) -> None:
+        # Held here until all are counted, so that no two have one address. The graph is given nothing to hold: no backward asks for it,
+        # and a graph that holds its own output is never freed.
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        kept[storage.data_ptr()] = storage
 
     weights = {t.untyped_storage().data_ptr() for t in made.model.module.state_dict().values()}
     grey = torch.full((1, len(made.model.preprocess.mean), *size), 0.5, device=made.model.device, requires_grad=True)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         outputs = made.outputs(sources, grey)
         del outputs
-    return 2 * sum(count for pointer, count in kept.items() if pointer not in weights)
+    return 2 * sum(storage.nbytes() for pointer, storage in kept.items() if pointer not in weights)
 
 
 def _memory(device: torch.device) -> float:

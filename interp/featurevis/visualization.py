@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from interp.core.memory import ran_out, warn_halved
 from interp.core.model import Model
 from interp.core.unit import Unit
 from interp.errors import Unsupported
 from interp.featurevis.ascent import Ascent, Size
-from interp.featurevis.batching import batches, group_of, keys_of, most_images, sources_of, warn_halved
+from interp.featurevis.batching import batches, group_of, keys_of, most_images, sources_of
 from interp.featurevis.config import AscentConfig, Precision
 from interp.featurevis.engine import Engine, engine, usable
 from interp.featurevis.feature import Feature
@@ -140,7 +141,7 @@ class _Run:
         try:
             return self.ascend(members, precision)
         except (MemoryError, RuntimeError) as error:
-            if len(members) == 1 or not _out_of_memory(error):
+            if len(members) == 1 or not ran_out(error):
                 raise
         if self.model.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -196,8 +197,3 @@ class _Run:
             # What is made again does not turn the count back.
             self.told = max(self.told, min(total, self.config.steps * self.finished + steps))
             self.on_step(self.told, total)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    words = ("out of memory", "allocate memory", "not enough memory")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(w in str(error) for w in words)

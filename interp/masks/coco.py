@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,10 @@ def from_coco(photos: Sequence[Photo], annotation: str | Path, category: str | N
         what = "annotated" if category is None else f"a '{category}'"
         raise BadFile(f"nothing in the {len(photos)} pictures is {what}, says '{content.source}': give other pictures or another category")
     return masks
+
+
+_MOST = 1e300
+"""What is larger stands nowhere in a picture."""
 
 
 @dataclass(frozen=True)
@@ -142,4 +147,5 @@ def _box(values: Any, photo: Photo) -> Mask:
 def _numbers(values: Any, what: str) -> list[float]:
     if not (isinstance(values, list) and all(type(v) in (int, float) for v in values)):
         raise regions.BadRegion(f"{what} is no list of numbers")
-    return [float(v) for v in values]
+    # Whole numbers have no end in JSON, floats do.
+    return [float(v) if abs(v) <= _MOST else math.inf for v in values]

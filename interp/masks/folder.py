@@ -59,7 +59,7 @@ def _read(path: Path) -> Mask:
         raise
     except UnidentifiedImageError:
         raise BadFile(f"the mask '{path}' is no picture that can be read: give a file such as {', '.join(SUFFIXES[:4])}") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, EOFError, MemoryError) as error:
+    except Exception as error:  # whatever a decoder finds in a file that is none of its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadFile(f"the mask '{path}' cannot be decoded: {reason}") from None
 

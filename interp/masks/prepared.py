@@ -50,7 +50,7 @@ def preprocessed(preprocess: Preprocess, photo: Photo, mask: Mask) -> Bool[np.nd
     """
     same_size(photo, (mask.shape[0], mask.shape[1]), "the mask")
     # The mask goes the very way of the photograph, as a grey picture, so that the two cannot drift apart.
-    picture = replace(photo, pixels=np.repeat(mask[..., None], 3, axis=2).astype(np.uint8) * 255)
+    picture = replace(photo, pixels=np.repeat(mask[..., None], 3, axis=2).astype(np.uint8) * 255, bands=None, picture=True)
     nearest = replace(preprocess, interpolation="nearest", mean=(0.0,), std=(1.0,))
     shown: np.ndarray = nearest(picture)[0, 0].numpy() > 0.5
     return shown

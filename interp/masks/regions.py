@@ -51,6 +51,8 @@ def run_lengths(counts: Sequence[int], size: tuple[int, int]) -> Mask:
     """Runs of 0 and 1 in turn, the first of 0, down the columns (COCO's uncompressed RLE)."""
     if any(count < 0 for count in counts):
         raise BadRegion("a run length is negative")
+    if any(count > size[0] * size[1] for count in counts):
+        raise BadRegion(f"a run length is longer than the picture, which has {size[0]} x {size[1]} pixels")
     if sum(counts) != size[0] * size[1]:
         raise BadRegion(f"the run lengths add up to {sum(counts)} pixels, not to {size[0]} x {size[1]} = {size[0] * size[1]}")
     values = np.arange(len(counts)) % 2 == 1

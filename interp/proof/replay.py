@@ -97,9 +97,17 @@ def run_child(command: Sequence[str], folder: Path, variables: dict[str, str], s
         raise Unrepeatable(f"no process can be started: {error.strerror}") from None
     finally:
         if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill(process)
             process.wait()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process with all of its group; on Windows, which has no groups of this kind, the process."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 def _told(code: int, said: Path, work: Path) -> str:
@@ -107,7 +115,7 @@ def _told(code: int, said: Path, work: Path) -> str:
     if code < 0:
         name = signal.Signals(-code).name if -code in {known.value for known in signal.Signals} else str(-code)
         return f"it was ended by {name} before it was done"
-    text = said.read_bytes()[-_SAID:].decode("utf-8", "replace").replace(f"{work.resolve()}/", "").replace(f"{work}/", "")
+    text = said.read_bytes()[-_SAID:].decode("utf-8", "replace").replace(f"{work.resolve()}{os.sep}", "").replace(f"{work}{os.sep}", "")
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
     told = [line.removeprefix("interp: ") for line in lines if line.startswith("interp: ")]
     if told:

@@ -179,7 +179,9 @@ def heatmap_arrays(people: Sequence[Subject], found: Sequence[Mapping[str, Heatm
 def predictions(people: Sequence[Subject]) -> dict[str, object]:
     """Per photograph: the predicted class, its unit and probability, and the unit explained."""
     return {
-        s.name: {"prediction": s.prediction, "unit": str(s.best), "probability": s.probability, "explained": str(s.unit)} for s in people
+        s.name: {"prediction": s.prediction, "unit": str(s.best), "probability": s.probability, "explained": str(s.unit)}
+        | ({} if s.score is None else {"score": s.score})
+        for s in people
     }
 
 

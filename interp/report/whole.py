@@ -50,9 +50,12 @@ def report(model: Model, photos: Sequence[Photo], settings: Settings, tick: Tick
     tick("Grad-CAM", 0, 1)
     places = [name for name in names if all(compose.explainable(model, [name], s.unit) for s in people)]
     heatmaps = gradcam.of(model, images, [s.unit for s in people], places) if places else []
-    features = optimized.optimize(model, units, settings.ascent, settings.seed, tick)
+    colours = len(model.preprocess.mean) == 3
+    # Optimized images are RGB: of a network that sees other channels there are none, unless units were named, which is refused.
+    ascended = units if colours or settings.units else ()
+    features = optimized.optimize(model, ascended, settings.ascent, settings.seed, tick)
     by_layer: dict[str, list[Feature]] = {name: [] for name in names}
-    for unit, feature in zip(units, features, strict=True):
+    for unit, feature in zip(ascended, features, strict=True):
         by_layer[unit.layer].append(feature)
 
     columns = [
@@ -90,14 +93,16 @@ def report(model: Model, photos: Sequence[Photo], settings: Settings, tick: Tick
         figures.append(compose.gradcam_figure(model, people, heatmaps, places))
         arrays |= compose.heatmap_arrays(people, heatmaps)
     arrays |= {f"kernels_shown/{k.layer}": kernel_figures.shown(k) for k in weights.values() if k is not None}
-    arrays |= optimized.feature_arrays(units, features)
+    arrays |= optimized.feature_arrays(ascended, features)
     metrics: dict[str, object] = {
         "predictions": compose.predictions(people),
         "zeros": compose.zeros(found),
-        "features": optimized.scores(units, features),
+        "features": optimized.scores(ascended, features),
     }
     metrics["chosen"] = {"layers": names, "units": [str(u) for u in units], "ascent": config_entry(settings.ascent)}
     facts = model_facts(model, names, people)
+    if not colours:
+        facts.append(("Optimized images", f"none: they are RGB, and the network takes {len(model.preprocess.mean)} channel(s)"))
     return Product(title, compose.lead(model, _lead(people)), figures, arrays, metrics, facts, tolerances=tolerances.REPORT)
 
 
@@ -151,7 +156,7 @@ def _feature_caption(settings: Settings) -> str:
 
 
 def _lead(people: Sequence[Subject]) -> str:
-    said = "; ".join(f"'{s.name}' predicted {s.prediction} ({s.probability:.0%})" for s in people)
+    said = "; ".join(f"'{s.name}' predicted {s.prediction} ({s.label.removeprefix(s.prediction).strip()})" for s in people)
     return f"What the network sees in {len(people)} photograph{'s' if len(people) > 1 else ''}: {said}."
 
 

@@ -33,8 +33,10 @@ def save_arrays(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
     try:
         save_file(dict(sorted(arrays.items())), path)
     except SafetensorError as error:
-        number = re.search(r"\(os error (\d+)\)", str(error))
+        # The second is how safetensors 0.5 says it.
+        number = re.search(r"\(os error (\d+)\)|\bOs \{ code: (\d+)", str(error))
         if number is None:
             raise OSError(str(error)) from error
-        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+        code = int(number[1] or number[2])
+        raise OSError(code, os.strerror(code)) from error
     path.chmod(mode)  # safetensors makes files that only their owner can read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,9 @@ class ConfigFile:
 def to_yaml(experiment: str, config: Mapping[str, object]) -> bytes:
     """The options as YAML, in the order of their declaration, below a comment that says what they are of."""
     text = yaml.dump(dict(config), Dumper=_Writer, sort_keys=False, default_flow_style=None, allow_unicode=False, width=120)
-    return f"# Options of `{experiment}`: edit them, and give this file with --config.\n{text}".encode("ascii")
+    # A script may be called anything: what would end the comment, or what no YAML may hold, is left out of it.
+    name = "".join(letter if letter.isprintable() else "?" for letter in experiment)
+    return f"# Options of `{name}`: edit them, and give this file with --config.\n{text}".encode()
 
 
 def read_config(path: Path) -> ConfigFile:
@@ -62,6 +65,8 @@ def from_yaml(text: str, what: str) -> object:
         raise BadFile(f"{what} is not YAML{place}: {' '.join(str(error.problem or error.context).split())}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise BadFile(f"{what} is not YAML: {' '.join(str(error).split())}") from None
+    except (LookupError, AttributeError, TypeError, OverflowError):  # how PyYAML takes `!!bool maybe`, or `!!timestamp never`
+        raise BadFile(f"{what} is not YAML: a value is not what the tag (`!!`) before it says; leave the tag out") from None
     except RecursionError:
         raise BadFile(f"{what} is nested too deeply for options") from None
 
@@ -99,8 +104,9 @@ class _Reader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         made = super().construct_mapping(node, deep)
         if len(made) != len(node.value):
-            keys = [key.value for key, _ in node.value]
-            twice = next((key for key in keys if keys.count(key) > 1), keys[-1] if keys else "")
+            keys = [str(key.value) for key, _ in node.value]
+            count = Counter(keys)
+            twice = next((key for key in keys if count[key] > 1), keys[-1] if keys else "")
             raise yaml.MarkedYAMLError(problem=f"the key `{twice}` stands twice", problem_mark=node.start_mark)
         return made
 

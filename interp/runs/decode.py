@@ -7,7 +7,7 @@ guessed: an unknown name and a value of another type are errors that name the pl
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 import typing
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -134,7 +134,7 @@ def _value(kind: Any, value: object, where: str, base: object = None) -> object:
         return _enum(kind, value, where)
     if isinstance(kind, type) and issubclass(kind, PurePath) and isinstance(value, str):
         return kind(value)
-    if kind is float and type(value) in (int, float) and math.isfinite(value):  # type: ignore[arg-type]
+    if kind is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:  # type: ignore[arg-type]
         return float(value)  # type: ignore[arg-type]
     if kind in (str, int, bool, NoneType) and type(value) is kind:
         return value

@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,12 +79,13 @@ class InputEntry:
         return cls(name, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def reference(path: Path) -> str:
+def reference(path: PurePath) -> str:
     """`path` as a manifest writes it: as it was given where it leads down from the current folder, else its last name.
 
     `.` of a folder that has none, such as `..`; the same as `interp.runs.plain.portable` makes of it as an option's value.
     """
-    below = not path.is_absolute() and ".." not in path.parts
+    # On Windows a path may have a drive, or a root, without being absolute: `C:cats`, `\\cats`.
+    below = not path.anchor and ".." not in path.parts
     names = [name for name in path.parts[len(path.anchor and "/") :] if name != ".."]
     return path.as_posix() if below else (names[-1] if names else ".")
 

@@ -6,17 +6,17 @@ Options are recorded with absolute paths cut down to their last names (`plain.po
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import PurePath, PurePosixPath
 
 from interp.runs.entries import reference
 
 
-def in_folder(folder: Path, below: PurePath) -> str:
+def in_folder(folder: PurePath, below: PurePath) -> str:
     """The recorded path of the file ``below`` a folder that was given."""
     return _joined(PurePosixPath(reference(folder)), below)
 
 
-def beside(file: Path, below: PurePath) -> str:
+def beside(file: PurePath, below: PurePath) -> str:
     """The recorded path of a neighbour of a file that was given; ``below`` leads there from the file's folder."""
     return _joined(PurePosixPath(reference(file)).parent, below)
 

@@ -24,6 +24,7 @@ from interp.runs.manifest import Manifest
 _RUN = "interp-run"
 """The run inside its hidden folder. A hidden folder that holds anything but this and the lock is not ours."""
 _TRIES, _PAUSE = 5, 0.05
+_WINDOWS = os.name == "nt"
 _MOST = 1000
 """So many names are tried for the next free one."""
 
@@ -44,6 +45,8 @@ class Place:
         self._hidden: Path | None = None
         self._lock: Lock | None = None
         self._made: list[Path] = []
+        self.since = 0.0
+        """When it was entered, by `time.monotonic`; 0 before that."""
 
     @property
     def is_open(self) -> bool:
@@ -62,6 +65,7 @@ class Place:
             refuse(self._asked)
 
     def __enter__(self) -> Place:
+        self.since = time.monotonic()
         folders = itertools.islice(numbered(self._asked), _MOST if self._or_next else 1)
         try:
             for folder in folders:
@@ -83,7 +87,7 @@ class Place:
         self.check()
         while True:
             try:
-                os.rename(self.inside, self._final)  # fails on a folder that is not empty: nothing is overwritten
+                _rename(self.inside, self._final)
                 break
             except OSError:
                 if not (self._or_next and os.path.lexists(self._final)):
@@ -170,6 +174,14 @@ class Place:
             self._made.append(parent)
 
 
+def _rename(inside: Path, final: Path) -> None:
+    """Give a folder its name; OSError where a folder that is not empty has it: nothing is overwritten."""
+    if _WINDOWS:  # where not even an empty folder is replaced
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(final)
+    os.rename(inside, final)
+
+
 def numbered(folder: Path) -> Iterator[Path]:
     """`x`, `x-2`, `x-3` ..."""
     yield folder
@@ -234,8 +246,11 @@ def _contents(folder: Path, names: list[str]) -> str:
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has the file or folder at `path`."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until the disk has the file or folder at `path`; of a folder on Windows, which opens none, nobody can."""
+    if _WINDOWS and path.is_dir():
+        return
+    # Windows confirms only what is open for writing.
+    descriptor = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

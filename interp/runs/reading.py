@@ -15,6 +15,9 @@ from interp.runs.plain import DEEPEST
 
 T = TypeVar("T")
 
+# Of bytes, of threads, of numbers in an array: more there is not, and arithmetic would go beyond what a float holds.
+_MOST = 1 << 62
+
 
 class _WrongError(Exception):
     """A problem inside the text, before the file's name is put to it."""
@@ -99,6 +102,8 @@ class JsonObject:
             raise _WrongError(f"`{self.path(key)}` is {_kind(value)}, not a whole number")
         if least is not None and value < least:
             raise _WrongError(f"`{self.path(key)}` is {value}, less than {least}")
+        if least is not None and value > _MOST:
+            raise _WrongError(f"`{self.path(key)}` is more than anything has: {_MOST} at most")
         return value
 
     def number(self, key: str) -> float:
@@ -130,7 +135,7 @@ class JsonObject:
 
     def sizes(self, key: str) -> tuple[int, ...]:
         values = self.items(key)
-        if any(not isinstance(value, int) or isinstance(value, bool) or value < 0 for value in values):
+        if any(not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST for value in values):
             raise _WrongError(f"`{self.path(key)}` is {values}, not a list of sizes")
         return tuple(value for value in values if isinstance(value, int))
 

@@ -197,9 +197,9 @@ class Run:
     def __enter__(self) -> Run:
         if self._started:
             raise InterpError(f"the run `{self.folder}` was already entered; create another one")
-        self._started = time.monotonic()
         if not self._place.is_open:
             self._place.__enter__()
+        self._started = self._place.since  # whoever took the place before may have loaded a network since, or trained one
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

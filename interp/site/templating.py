@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import unicodedata
 from functools import cache
 from importlib.resources import files
 
@@ -27,10 +28,22 @@ def _environment() -> Environment:
         loader=PackageLoader("interp.site"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _shown(value: object) -> object:
+    """What UTF-8 or HTML cannot hold, and marks that turn the direction of writing, as the sign for a character that is none."""
+    if isinstance(value, Markup) or not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join("\N{REPLACEMENT CHARACTER}" if _misleading(letter) else letter for letter in value)
+
+
+def _misleading(letter: str) -> bool:
+    return unicodedata.category(letter) in ("Cc", "Cf", "Cs") and letter not in "\n\r\t\u00ad\u200c\u200d"
 
 
 @cache

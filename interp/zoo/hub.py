@@ -22,12 +22,12 @@ from interp.errors import BadFile, InterpError, Unsupported
 from interp.images import Preprocess
 from interp.runs.entries import InputEntry
 from interp.zoo import weights as files
-from interp.zoo.reference import Timm, Torchvision, timm_package
+from interp.zoo.reference import Timm, Torchvision, segmenters, timm_package
 
 _MODELS: Any = models  # whose API is not typed
 # Seconds without an answer after which a server counts as unreachable.
 PATIENCE = 10.0
-_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,26 @@ class Random:
 
     def __str__(self) -> str:
         return f"random (seed {self.seed})"
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A weights file, and which weights in it where it holds several."""
+
+    path: Path
+    key: str | None = None
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def read(self) -> files.Checkpoint:
+        """Raises as `weights.checkpoint` does."""
+        return files.checkpoint(self.path, self.key)
+
+    def said(self, found: files.Checkpoint) -> str:
+        """The file for a manifest, with which of its weights were taken where there was a choice."""
+        which = found.said or self.key
+        return f"{self.path} ({which})" if which else str(self.path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +82,7 @@ def seeded(seed: int, *names: object) -> Iterator[None]:
         yield
 
 
-def from_torchvision(reference: Torchvision, weights: Path | Random | None) -> Source:
+def from_torchvision(reference: Torchvision, weights: WeightsFile | Random | None) -> Source:
     """The torchvision network; ``weights`` None downloads its own, once, into torch's cache.
 
     Raises InterpError where they cannot be downloaded, BadFile where a file does not fit.
@@ -78,9 +98,16 @@ def from_torchvision(reference: Torchvision, weights: Path | Random | None) -> S
         module = _filled(build, state, Path(entry.url.rpartition("/")[2]))
         origin = str(entry.name)
     else:
-        module = build(None) if isinstance(weights, Random) else _filled(build, files.read(weights), weights)
-        origin = str(weights)
+        module, origin = _given(build, weights)
     return Source(module, preset(entry.transforms()), tuple(entry.meta.get("categories") or ()), origin)
+
+
+def _given(build: Callable[[int | None], nn.Module], weights: WeightsFile | Random) -> tuple[nn.Module, str]:
+    """The network with random weights, or those of a file; and where they are from, in words."""
+    if isinstance(weights, Random):
+        return build(None), str(weights)
+    found = weights.read()
+    return _filled(build, found.tensors, weights.path), weights.said(found)
 
 
 def _torchvision_network(name: str, entry: Any, classes: int | None) -> nn.Module:
@@ -88,6 +115,9 @@ def _torchvision_network(name: str, entry: Any, classes: int | None) -> nn.Modul
     if name in ("googlenet", "inception_v3"):
         # As torchvision builds them for its own weights; the auxiliary heads serve training only and never fire in eval.
         options |= {"transform_input": True, "aux_logits": False, "init_weights": False}
+    if name in segmenters():
+        # Its own weights hold those of the backbone too; the auxiliary head serves training only.
+        options["weights_backbone"] = None
     if name.startswith("vit_"):
         options["image_size"] = entry.meta["min_size"][0]
     module: nn.Module = _MODELS.get_model(name, weights=None, **options)
@@ -95,10 +125,10 @@ def _torchvision_network(name: str, entry: Any, classes: int | None) -> nn.Modul
 
 
 def preset(transforms: Any) -> Preprocess:
-    """torchvision's ``ImageClassification`` preset as a `Preprocess`."""
-    side = transforms.crop_size[0]
+    """torchvision's ``ImageClassification`` preset as a `Preprocess`; of ``SemanticSegmentation``, which crops nothing, the square."""
+    crop = getattr(transforms, "crop_size", transforms.resize_size)
     return Preprocess(
-        size=(side, transforms.crop_size[-1]),
+        size=(crop[0], crop[-1]),
         resize=transforms.resize_size[0],
         mean=tuple(transforms.mean),
         std=tuple(transforms.std),
@@ -154,7 +184,7 @@ def _downloaded(reference: Torchvision, entry: Any) -> dict[str, Tensor]:
         raise _no_download(reference, error) from error
 
 
-def from_timm(reference: Timm, weights: Path | Random | None) -> Source:
+def from_timm(reference: Timm, weights: WeightsFile | Random | None) -> Source:
     """The timm network; ``weights`` None takes its pretrained ones. Raises as `from_torchvision` does."""
     timm = timm_package()
     config = timm.get_pretrained_cfg(reference.name)
@@ -169,10 +199,8 @@ def from_timm(reference: Timm, weights: Path | Random | None) -> Source:
 
     if weights is None:
         module, origin = _timm_pretrained(timm, reference, config), str(config.tag or "pretrained")
-    elif isinstance(weights, Random):
-        module, origin = build(None), str(weights)
     else:
-        module, origin = _filled(build, files.read(weights), weights), str(weights)
+        module, origin = _given(build, weights)
     return Source(module, _timm_preprocess(timm, module), _timm_classes(timm, module), origin)
 
 

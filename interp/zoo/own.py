@@ -1,4 +1,4 @@
-"""The user's own network: a function in a Python file. What goes wrong in there is said with its file and line."""
+"""The user's own network, or target: a function in a Python file. What goes wrong in there is said with its file and line."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import nn
 
+from interp.core.heads import Explained
 from interp.errors import BadFile, InterpError, UnknownName, Unsupported, nearest
 from interp.images import Preprocess
 from interp.runs.entries import InputEntry, Role
@@ -37,20 +38,52 @@ def build(own: Own) -> tuple[nn.Module, Preprocess, tuple[str, ...], tuple[Input
     Raises BadFile, UnknownName or InterpError in one line, with the line of the user's file where there is one.
     """
     path = own.path
-    if not path.is_file():
-        near = nearest(path.name, [p.name for p in path.parent.glob("*.py")]) if path.parent.is_dir() else ""
-        raise BadFile(f"no file '{path}' to take '{own.factory}' from{': ' + near if near else ''}")
     with _imports_from(path) as neighbours:
-        file = _execute(path)
-        if not hasattr(file, own.factory):
-            callables = [n for n, v in vars(file).items() if callable(v) and getattr(v, "__module__", None) == _NAME]
-            listed = "it has " + ", ".join(f"'{n}'" for n in callables[:6]) if callables else "it has no functions"
-            hint = nearest(own.factory, callables) or listed
-            raise UnknownName(f"no '{own.factory}' in '{path}': {hint}")
-        module = _call(getattr(file, own.factory), own)
+        file, factory = _named(own)
+        module = _call(factory, own)
         code = _code(path, neighbours())
     preprocess = _preprocess(module, file, path)
     return module, preprocess, _classes(module, file, path), code
+
+
+def target(own: Own) -> tuple[Explained, tuple[InputEntry, ...]]:
+    """The function of a network's output that is explained in place of a class, and the files of code that were read for it.
+
+    It is given what the network returns (or what was chosen of it) for N images, and returns N numbers::
+
+        def fox_against_dog(output):
+            return output[:, 1] - output[:, 0]
+
+    Raises BadFile, UnknownName or InterpError in one line, with the line of the user's file where there is one.
+    """
+    with _imports_from(own.path) as neighbours:
+        _, function = _named(own)
+        if not callable(function):
+            kind = type(function).__name__
+            raise InterpError(f"'{own.factory}' in '{own.path}' is a {kind}: name a function of the network's output, one number per image")
+        try:
+            inspect.signature(function).bind(None)
+        except TypeError as error:
+            raise InterpError(f"'{own}' cannot be called with the network's output alone ({error}): name a function of it") from None
+        except ValueError:
+            pass
+        code = _code(own.path, neighbours())
+    return Explained(own.factory, function, lambda error: located(error, own.path)), code
+
+
+def _named(own: Own) -> tuple[ModuleType, Any]:
+    """The user's file, run, and what is called ``factory`` in it."""
+    path = own.path
+    if not path.is_file():
+        near = nearest(path.name, [p.name for p in path.parent.glob("*.py")]) if path.parent.is_dir() else ""
+        raise BadFile(f"no file '{path}' to take '{own.factory}' from{': ' + near if near else ''}")
+    file = _execute(path)
+    if not hasattr(file, own.factory):
+        callables = [n for n, v in vars(file).items() if callable(v) and getattr(v, "__module__", None) == _NAME]
+        listed = "it has " + ", ".join(f"'{n}'" for n in callables[:6]) if callables else "it has no functions"
+        hint = nearest(own.factory, callables) or listed
+        raise UnknownName(f"no '{own.factory}' in '{path}': {hint}")
+    return file, getattr(file, own.factory)
 
 
 def _execute(path: Path) -> ModuleType:

@@ -50,10 +50,15 @@ class Embedded(Reference):
 
 @dataclass(frozen=True)
 class Torchvision(Reference):
-    """A torchvision classifier; ``weights`` None means torchvision's own default."""
+    """A torchvision classifier, or segmentation network; ``weights`` None means torchvision's own default."""
 
     name: str
     weights: str | None = None
+
+    @property
+    def segments(self) -> bool:
+        """Whether it gives a map of each class rather than its score."""
+        return self.name in segmenters()
 
     def __str__(self) -> str:
         return self.name if self.weights is None else f"{self.name}@{self.weights}"
@@ -122,9 +127,15 @@ def _classifiers() -> frozenset[str]:
     return frozenset(_models().list_models(module=_models()))
 
 
+@cache
+def segmenters() -> frozenset[str]:
+    """The names of torchvision's segmentation networks."""
+    return frozenset(_models().list_models(module=_models().segmentation))
+
+
 def _torchvision(text: str) -> Torchvision:
     name, at, weights = text.partition("@")
-    if name not in _classifiers():
+    if name not in _classifiers() and name not in segmenters():
         raise _no_classifier(name)
     if not at:
         return Torchvision(name)
@@ -142,5 +153,10 @@ def _no_classifier(name: str) -> InterpError:
     if name in _models().list_models():
         kind = _models().get_model_builder(name).__module__.split(".")[2].replace("_", " ")
         hint = nearest(name, classifiers) or "try resnet50"
-        return Unsupported(f"'{name}' is one of torchvision's {kind} models, and interp looks into image classifiers: {hint}")
-    return UnknownName(f"no model '{name}': {nearest(name, ['embedded', *classifiers]) or 'try embedded or resnet50'}; {_WAYS}")
+        own = ""
+        if kind == "detection":
+            own = "; of a detector, its backbone can be given by a function of yours ('net.py:factory'), or all of it with --target"
+        return Unsupported(f"'{name}' is one of torchvision's {kind} models, and interp looks into image classifiers: {hint}{own}")
+    return UnknownName(
+        f"no model '{name}': {nearest(name, ['embedded', *classifiers, *sorted(segmenters())]) or 'try embedded or resnet50'}; {_WAYS}"
+    )

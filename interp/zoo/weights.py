@@ -6,7 +6,9 @@ import hashlib
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +17,49 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from interp.errors import BadFile, nearest
+from interp.errors import BadFile, UnknownName, nearest
+from interp.zoo import objects
 
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".th", ".tar")
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_MAIN = ("state_dict", "model_state_dict", "model")
+_WRAPPERS = (*_MAIN, "state_dict_ema", "model_ema", "ema_state_dict", "module", "network", "net", "weights")
 _PREFIXES = ("module.", "model.", "_orig_mod.")
 _COUNTER = "num_batches_tracked"
+# Weights hardly shrink when they are packed; what shrinks a hundredfold is nothing but repetition.
+_MOST_UNPACKED = 100
 # What torch.optim.swa_utils.AveragedModel keeps beside the weights.
 _BESIDE = ("n_averaged",)
 # torchvision's DenseNet files were written before dots in module names were forbidden.
 _DENSE = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
 
 
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The tensors of a weights file by name; the ``key`` they were found under, "" where at the top; the ``others`` that hold some too."""
+
+    tensors: dict[str, Tensor]
+    key: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """Which weights were taken, where there was a choice; "" where there was none."""
+        return f"{self.key}, not {' or '.join(self.others)}" if self.others else ""
+
+
 def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weights file, by name, on the CPU; see `checkpoint`."""
+    return checkpoint(path).tensors
+
+
+def checkpoint(path: Path, key: str | None = None) -> Checkpoint:
     """The tensors of a ``.safetensors`` or ``.pt`` / ``.pth`` / ``.bin`` / ``.ckpt`` file, by name, on the CPU.
 
-    A checkpoint may hold them under ``state_dict``, ``model`` or ``model_state_dict``. Nothing in the file is
-    executed. Raises BadFile where it is missing, empty, truncated, no weights file, or holds pickled code.
+    A checkpoint may hold them under ``state_dict``, ``model`` or ``model_state_dict``, and averaged ones beside them
+    (``state_dict_ema``, ``model_ema``): the first there is of these, in this order, or what is called ``key`` (``teacher``,
+    ``ema.model``). Objects beside the weights, as Lightning's hyperparameters, are left out. Nothing in the file is executed.
+    Raises BadFile where it is missing, empty, truncated, no weights file, or holds pickled code; UnknownName where there is no
+    such key.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -39,7 +67,7 @@ def read(path: Path) -> dict[str, Tensor]:
         if path.stat().st_size == 0:
             raise BadFile(f"the weights file '{path}' is empty")
         if path.is_dir():
-            raise BadFile(f"'{path}' is a folder, not a weights file")
+            raise BadFile(f"'{path}' is a folder, not a weights file{_sharded(path)}")
         with path.open("rb"):
             pass
     except (OSError, ValueError) as error:
@@ -47,10 +75,24 @@ def read(path: Path) -> dict[str, Tensor]:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadFile(f"cannot read the weights file '{path}': {reason.lower()}{'; ' + near if near else ''}") from None
     if suffix == ".safetensors":
-        return _read_safetensors(path)
+        state = _read_safetensors(path)
+        if key is not None:
+            raise UnknownName(f"no '{key}' in '{path}': a safetensors file holds one set of weights, so leave --weights-key out")
+        return Checkpoint(state)
     if suffix in TORCH_SUFFIXES:
-        return _tensors(_read_torch(path), path)
+        content = _read_torch(path)
+        try:
+            return _found(content, path, key)
+        except (TypeError, AttributeError):  # a mapping whose methods the file has replaced by values
+            raise BadFile(f"'{path}' is no complete weights file saved by torch: what it holds is no mapping of weights") from None
     raise BadFile(f"'{path}' is no weights file by its name: give .safetensors, or {', '.join(TORCH_SUFFIXES[:4])} saved by torch")
+
+
+def _sharded(folder: Path) -> str:
+    """What to do with a checkpoint that several processes wrote."""
+    if not (folder / ".metadata").is_file():
+        return ""
+    return ", but a distributed checkpoint: make one file of it with torch.distributed.checkpoint.format_utils.dcp_to_torch_save"
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -64,10 +106,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> Any:
+    _refuse_bomb(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return _loaded(path)
     except MemoryError:
         raise BadFile(f"the weights file '{path}' asks for more memory than there is") from None
     except Exception as error:  # whatever torch finds in a file that is none of its own
@@ -75,6 +116,9 @@ def _read_torch(path: Path) -> Any:
         if "TorchScript" in text:
             raise BadFile(f"'{path}' is a TorchScript archive, which is code: save `model.state_dict()` instead") from None
         if isinstance(error, pickle.UnpicklingError) and (code := _code_in(text, path)) is not None:
+            content = objects.without(path)
+            if content is not None:
+                return content
             raise BadFile(
                 f"'{path}' holds Python objects ({code}), not only weights; they were not loaded and nothing was run: "
                 "save `model.state_dict()` instead"
@@ -82,8 +126,29 @@ def _read_torch(path: Path) -> Any:
         raise BadFile(f"'{path}' is no complete weights file saved by torch: truncated, or of another kind") from None
 
 
+def _refuse_bomb(path: Path) -> None:
+    """BadFile where the file is a zip of a few bytes that unpacks to very many: torch would give them the memory that they ask for."""
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(item.file_size for item in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # no zip, or one that torch will say is broken
+    if unpacked > _MOST_UNPACKED * size:
+        raise BadFile(
+            f"the weights file '{path}' has {size} bytes, and unpacks to {unpacked}: torch saves weights unpacked, save them anew"
+        )
+
+
+def _loaded(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def _code_in(text: str, path: Path) -> str | None:
-    found = re.search(r"(?:GLOBAL|global:?|class|type)\s+`?([A-Za-z_][\w.]*\.[\w.]+)", text)
+    # Of what is built in, torch names the function alone.
+    found = re.search(r"GLOBAL\s+([A-Za-z_][\w.]*)", text) or re.search(r"(?:global:?|class|type)\s+`?([A-Za-z_][\w.]*\.[\w.]+)", text)
     if found is not None:
         return found[1].rstrip(".")
     # Pickle's newer protocols, which torch does not write: not read as far as the names of what is in them.
@@ -91,17 +156,56 @@ def _code_in(text: str, path: Path) -> str | None:
         return "a plain pickle" if "Unsupported" in text and file.read(1) == pickle.PROTO else None
 
 
-def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
+def _found(content: Any, path: Path, key: str | None) -> Checkpoint:
+    """Where the weights are in ``content``, as `checkpoint` says."""
+    place = key or ""
+    if key is not None:
+        content = _at(content, key, path)
+    others: tuple[str, ...] = ()
     while isinstance(content, Mapping):
         tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
-        inner = next((content[w] for w in _WRAPPERS if isinstance(content.get(w), Mapping)), None)
-        if inner is None:
-            if tensors:
-                return tensors
-            keys = ", ".join(repr(str(k)) for k in list(content)[:4]) or "none"
-            raise BadFile(f"'{path}' holds no weights: its keys are {keys}; none is a tensor or one of {', '.join(_WRAPPERS)}")
-        content = inner
+        inner = [w for w in _WRAPPERS if _holds_tensors(content.get(w))]
+        if not inner or (tensors and inner[0] not in _MAIN):
+            if not tensors:
+                keys = ", ".join(repr(str(k)) for k in list(content)[:4]) or "none"
+                choose = _sets(content)
+                hint = f"; take one of {', '.join(choose)} with --weights-key" if choose else ""
+                raise BadFile(f"'{path}' holds no weights: its keys are {keys}; none is a tensor or one of {', '.join(_MAIN)}{hint}")
+            _refuse_quantized(content, path)
+            return Checkpoint(tensors, place, others)
+        others = others or (() if key else tuple(inner[1:]))
+        place = f"{place}.{inner[0]}" if place else inner[0]
+        content = content[inner[0]]
     raise BadFile(f"'{path}' holds a {type(content).__name__}, not weights by name: save `model.state_dict()`")
+
+
+def _at(content: Any, key: str, path: Path) -> Any:
+    """What is called ``key`` in a checkpoint; dots lead into what it holds. Raises UnknownName with what there is."""
+    first, _, rest = key.partition(".")
+    inner = content if isinstance(content, Mapping) else {}
+    if key in inner:
+        return inner[key]
+    if rest and isinstance(inner.get(first), Mapping):
+        return _at(inner[first], rest, path)
+    there = _sets(inner)
+    hint = nearest(key, there) or (f"there are {', '.join(there)}" if there else "it holds one set of weights, so leave --weights-key out")
+    raise UnknownName(f"no '{key}' in '{path}': {hint}")
+
+
+def _sets(content: Mapping[Any, Any]) -> list[str]:
+    return [str(k) for k, v in content.items() if _holds_tensors(v)]
+
+
+def _holds_tensors(value: Any, depth: int = 0) -> bool:
+    """Whether it is a mapping with tensors in it, or one that holds such a mapping under a name that weights go by."""
+    if not isinstance(value, Mapping) or depth > 4:
+        return False
+    return any(isinstance(v, Tensor) for v in value.values()) or any(_holds_tensors(value.get(w), depth + 1) for w in _WRAPPERS)
+
+
+def _refuse_quantized(content: Mapping[Any, Any], path: Path) -> None:
+    if any("_packed_params" in str(k) or (isinstance(v, Tensor) and v.is_quantized) for k, v in content.items()):
+        raise BadFile(f"'{path}' holds quantized weights, which have no gradients: give those of the float network they were made from")
 
 
 def _first_line(error: BaseException) -> str:
@@ -110,13 +214,20 @@ def _first_line(error: BaseException) -> str:
 
 
 def fitted(state: Mapping[str, Tensor], names: set[str]) -> dict[str, Tensor]:
-    """``state`` with such prefixes (``module.``, ``model.``, ``_orig_mod.``) left out as bring its names to ``names``."""
-    best = {_DENSE.sub(r"\1\2", k): v for k, v in state.items() if k not in _BESIDE}
+    """``state`` with such prefixes left out as bring its names to ``names``: ``module.``, ``model.``, ``_orig_mod.``, any that all share.
+
+    Lightning's is what the module that holds the network calls it.
+    """
+    given = best = {_DENSE.sub(r"\1\2", k): v for k, v in state.items() if k not in _BESIDE}
     while True:
-        tried = [{k.removeprefix(p): v for k, v in best.items()} for p in _PREFIXES if any(k.startswith(p) for k in best)]
+        first = {k.partition(".")[0] + "." for k in best if "." in k}
+        shared = tuple(first) if len(first) == 1 and all("." in k for k in best) else ()
+        prefixes = dict.fromkeys((*_PREFIXES, *shared))
+        tried = [{k.removeprefix(p): v for k, v in best.items()} for p in prefixes if any(k.startswith(p) for k in best)]
         tried = [t for t in tried if len(t) == len(best) and _hits(t, names) >= _hits(best, names)]
         if not tried or (_hits(best, names) and _hits(best, names) == max(_hits(t, names) for t in tried)):
-            return best
+            # Where nothing fits, a message has to name what stands in the file.
+            return best if _hits(best, names) else given
         best = max(tried, key=lambda t: _hits(t, names))
 
 

@@ -63,11 +63,10 @@ def close(ours: np.ndarray, expected: np.ndarray, tolerance: float = 1e-5) -> No
 
 
 class Places(nn.Module):
-    """A layer whose maps are the grey image, cut into channels, and a score that weights each place: its gradient is the weight."""
+    """A layer whose maps are the bands of the image, and a score that weights each place: its gradient is the weight."""
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
-        self.shape = weight.shape[1:]
         channels = weight.shape[1]
         self.maps = nn.Conv2d(channels, channels, 1, bias=False)
         self.maps.weight.data = torch.eye(channels)[:, :, None, None]
@@ -75,19 +74,19 @@ class Places(nn.Module):
         self.head.weight.data = weight.flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.maps(x.reshape(-1, *self.shape)).flatten(1))
+        return self.head(self.maps(x).flatten(1))
 
 
 def places(weight: Tensor) -> Model:
     """``weight`` is (classes, c, rows, cols)."""
     channels, rows, cols = weight.shape[1:]
-    preprocess = Preprocess(size=(channels * rows, cols), resize=rows, mean=(0.0,), std=(1.0,))
+    preprocess = Preprocess(size=(rows, cols), resize=rows, mean=(0.0,) * channels, std=(1.0,) * channels)
     return trace(Places(weight.float()), ModelSpec("places"), preprocess)
 
 
 def map_of(kind: type[CAM], a: Tensor, g: Tensor) -> np.ndarray:
     """The map where a layer's maps are ``a`` and the gradient there is ``g``, both (c, rows, cols)."""
-    return kind("maps")(places(g[None]), a.reshape(1, 1, -1, a.shape[2]).float(), [Unit("head", 0)])[0].values
+    return kind("maps")(places(g[None]), a[None].float(), [Unit("head", 0)])[0].values
 
 
 @pytest.mark.parametrize("kind", FAMILY)

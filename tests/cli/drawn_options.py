@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from interp.cli import makes_run
 from interp.cli.commands import COMMANDS
-from interp.cli.options import SaveOptions
+from interp.cli.options import ModelOptions, SaveOptions
 from interp.runs.plain import portable
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.py"))
@@ -54,7 +54,8 @@ WORDS = [
 ]
 TEXTS = (st.sampled_from(WORDS) | st.text(st.characters(exclude_categories=["C"]), max_size=6)).filter(lambda text: portable(text) == text)
 # What the options themselves refuse otherwise.
-SAVING = {
+CHECKED = {
+    "memory": st.sampled_from([None, "500MB", "1.5GiB"]),
     "formats": st.sampled_from([("png",), ("svg", "pdf"), ("pdf", "webp", "png")]),
     "dpi": st.integers(30, 1200),
     "webp_quality": st.none(),
@@ -79,7 +80,7 @@ def drawn(kind: type[Any]) -> st.SearchStrategy[Drawn]:
     given = {}
     for field in dataclasses.fields(kind):
         if field.metadata.get("manifest", True):
-            values = SAVING[field.name] if kind is SaveOptions and field.name in SAVING else _values(hints[field.name])
+            values = CHECKED[field.name] if kind in (ModelOptions, SaveOptions) and field.name in CHECKED else _values(hints[field.name])
             if field.default is not dataclasses.MISSING:
                 values = st.just(field.default) | values
             given[field.name] = values

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from interp.core.machine import machine as found_by_torch
+from interp.core.precision import has_fast_bf16
 from interp.runs import machine
 from interp.runs.machine import NUMERIC, Machine, differences, processor_name
 
@@ -190,3 +191,22 @@ def test_a_gpu_is_recorded_by_its_name_and_what_it_is_told(monkeypatch, determin
 
 def test_mps_has_no_way_to_repeat():
     assert found_by_torch(torch.device("mps")).unrepeatable == ("MPS has no deterministic mode",)
+
+
+@pytest.mark.parametrize("hardware", [True, False])
+def test_bfloat16_that_a_gpu_only_emulates_is_not_fast(monkeypatch, hardware):
+    asked: list[torch.device] = []
+
+    class Chosen:
+        def __init__(self, device: torch.device) -> None:
+            asked.append(device)
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *error: object) -> None: ...
+
+    monkeypatch.setattr(torch.cuda, "device", Chosen)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or hardware)
+    assert has_fast_bf16(torch.device("cuda:1")) is hardware
+    assert asked == [torch.device("cuda:1")]
+    assert not has_fast_bf16(torch.device("mps"))

@@ -424,8 +424,8 @@ def test_one_bit_in_what_a_real_run_read_is_named(own: Path, ask: Ask, path: str
 
 def test_a_device_that_is_not_there_is_told_by_its_message(own: Path, ask: Ask) -> None:
     said = ask("made", "--device", "cuda:77", made=None)
-    assert said.code == 1
-    assert said.row.startswith("made cannot be checked – device 'cuda:77' does not exist on this machine: there ")
+    assert said.code == 2
+    assert said.err.startswith("interp: device 'cuda:77' does not exist on this machine: there ")
 
 
 def test_the_run_of_a_script_is_made_again(tmp_path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

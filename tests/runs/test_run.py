@@ -287,3 +287,14 @@ def test_what_showed_itself_unrepeatable_is_recorded_once(tmp_path: Path, start:
         run.unrepeatable(["index_add has no deterministic form"])
         run.unrepeatable(["index_add has no deterministic form", "b"])
     assert Manifest.read(tmp_path / "run").machine.unrepeatable == ("index_add has no deterministic form", "b")
+
+
+def test_the_time_of_a_run_counts_from_when_its_place_was_taken(tmp_path: Path, start: Callable[[Path | place.Place], Run]) -> None:
+    with place.Place(tmp_path / "run") as kept:
+        kept.since -= 100.0  # what was loaded or trained before
+        with start(kept):
+            pass
+    with start(tmp_path / "other"):
+        pass
+    assert 100 <= Manifest.read(tmp_path / "run").seconds < 200
+    assert Manifest.read(tmp_path / "other").seconds < 100

@@ -88,7 +88,12 @@ def test_another_value_in_the_options_is_named_even_where_all_hashes_were_forged
 def test_a_flipped_byte_of_the_manifest_is_found(made: Path) -> None:
     path = made / "manifest.json"
     data = path.read_bytes()
+    # When it was made, and how long that took, is sealed by nothing.
+    free = [found.span() for found in re.finditer(rb'"(created|seconds)": [^\n]*', data)]
     for changed in flipped(data, step=61):
+        at = next(place for place, (new, old) in enumerate(zip(changed, data, strict=True)) if new != old)
+        if any(start <= at < stop for start, stop in free):
+            continue
         path.write_bytes(changed)
         with pytest.raises(InterpError, match=re.escape(f"{path}: ")):
             verify(made)

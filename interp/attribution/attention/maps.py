@@ -18,6 +18,7 @@ from torch import Tensor
 from interp.attribution.attention.recording import probabilities
 from interp.attribution.attention.survey import AttentionLayer, survey
 from interp.attribution.degeneration import of_values
+from interp.core.memory import by_parts
 from interp.core.method import Family, Heatmap, Place, frozen
 from interp.core.model import Model
 from interp.core.score import checked_units
@@ -75,12 +76,14 @@ def of(model: Model, images: Float[Tensor, "n c h w"], layers: Sequence[str] | N
         raise InterpError(f"`layers` is {layers!r}: give a sequence of names of attention layers, at least one, or None for all")
     names = [layer.name for layer in found.some()] if layers is None else list(dict.fromkeys(layers))
     wanted = [found.layer(model.layer(name).name) for name in names]
-    result: list[dict[str, AttentionMaps]] = []
-    for batch in images.split(BATCH):
-        matrices = probabilities(model, batch, names)
+
+    def some(start: int, stop: int) -> list[dict[str, AttentionMaps]]:
+        matrices = probabilities(model, images[start:stop], names)
         received = {layer.name: _received(layer, matrices[layer.name], found.reads) for layer in wanted}
-        result += [{layer.name: _maps(layer, received[layer.name][i], found.reads) for layer in wanted} for i in range(len(batch))]
-    return result
+        return [{layer.name: _maps(layer, received[layer.name][i], found.reads) for layer in wanted} for i in range(stop - start)]
+
+    parts = by_parts(model, len(images), some, ("attention", tuple(names), tuple(images.shape[1:])), BATCH)
+    return [maps for part in parts for maps in part]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from interp.attribution.attention.partition import Partition
 from interp.attribution.attention.steps import Steps, merged_back, of_classes, of_units
 from interp.attribution.attention.survey import Survey, survey
 from interp.attribution.degeneration import of_values
+from interp.core.memory import by_parts
 from interp.core.method import Family, Heatmap, Place, frozen
 from interp.core.model import Model
 from interp.core.score import checked_units
@@ -150,9 +151,14 @@ def _heatmaps(
     values: dict[int, np.ndarray] = {}
     for layer in dict.fromkeys(unit.layer for unit in units):
         asked = [i for i, unit in enumerate(units) if unit.layer == layer]
-        for start in range(0, len(asked), BATCH):
-            some = asked[start : start + BATCH]
-            values.update(zip(some, maps(found, images[some], [units[i] for i in some]).cpu().numpy(), strict=True))
+
+        def some(start: int, stop: int, asked: list[int] = asked) -> np.ndarray:
+            chosen = asked[start:stop]
+            rolled: np.ndarray = maps(found, images[chosen], [units[i] for i in chosen]).cpu().numpy()
+            return rolled
+
+        parts = by_parts(model, len(asked), some, (title, layer, tuple(images.shape[1:])), BATCH)
+        values.update(zip(asked, (each for part in parts for each in part), strict=True))
     kept = [frozen(values[i]) for i in range(len(units))]
     return [Heatmap(each, unit, title, degenerations=of_values(each)) for each, unit in zip(kept, units, strict=True)]
 

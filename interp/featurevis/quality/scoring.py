@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp import images as domains
+from interp.core.memory import by_parts, fitting, halving
 from interp.core.model import Model
 from interp.errors import InterpError, Unsupported
 from interp.featurevis.config import Precision
@@ -49,6 +50,12 @@ def score_of(model: Model, objective: Objective, images: Images, batch: int = BA
 
 def own_scores(model: Model, objectives: Sequence[Objective], images: Images, batch: int = BATCH) -> Float[np.ndarray, " n"]:
     """Each image's value under its own objective: each objective has as many images as it asks for, in succession. May hold NaN."""
+    if not len(images):
+        return np.zeros(0, np.float32)
+    return halving(_at_once(model, _keys(objectives), images, batch), lambda count: _own_scores(model, objectives, images, count))
+
+
+def _own_scores(model: Model, objectives: Sequence[Objective], images: Images, batch: int) -> Float[np.ndarray, " n"]:
     scores = np.zeros(len(images), np.float32)
     for chosen in _batches(model, objectives, batch):
         members = [objectives[k] for k, _ in chosen]
@@ -68,12 +75,21 @@ def table(model: Model, objectives: Sequence[Objective], images: Images, batch: 
         if objective.images != 1:
             raise Unsupported(f"'{objective}' compares {objective.images} images: one image alone has no value under it")
     keys = _keys(objectives)
-    columns = []
-    for start in range(0, len(images), batch):
-        with torch.no_grad():
-            seen = activations(model, keys, images[start : start + batch])
-            columns.append(_all(objectives, seen).float().cpu().numpy())
-    return np.concatenate(columns, axis=1)
+
+    @torch.no_grad()
+    def columns(start: int, stop: int) -> np.ndarray:
+        values: np.ndarray = _all(objectives, activations(model, keys, images[start:stop])).float().cpu().numpy()
+        return values
+
+    return np.concatenate(by_parts(model, len(images), columns, _cost(keys, images), batch), axis=1)
+
+
+def _at_once(model: Model, keys: Sequence[str], images: Images, most: int) -> int:
+    return fitting(model, _cost(keys, images), most, lambda: activations(model, keys, images[:1]))
+
+
+def _cost(keys: Sequence[str], images: Images) -> tuple[object, ...]:
+    return "objectives", tuple(keys), images.shape[1:]
 
 
 def _keys(objectives: Sequence[Objective]) -> list[str]:
