@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--parser", nargs="+", choices=[*TARGETS, "all"], default=["all"])
     parser.add_argument("--count", type=int, default=100_000, help="inputs to each parser")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of processor time for one input")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of processor time for one input")
     parser.add_argument("--memory", type=float, default=2.0, help="GiB above what a process begins with")
     parser.add_argument("--show", type=int, help="write the input of this number to stdout, and read it, without limits")
     given = parser.parse_args()

