@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,9 @@ from interp.zoo.loading import load
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Workers share the cores, of which torch would take all in each of them."""
+    """Workers share the cores, of which torch would take all in each of them; and Ctrl-C is heard, also by a job in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # which processes that tests start would inherit
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
     if workers > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))

@@ -168,7 +168,7 @@ def test_interrupted_it_leaves_no_process_and_no_folder(tmp_path: Path, manifest
     )
     waited(lambda: pid.exists() and pid.read_text() != "" and any(temporary.iterdir()))
     process.send_signal(number)
-    _, said = process.communicate()
+    _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "interp: interrupted; nothing was left half-written\n")
     assert list(temporary.iterdir()) == []
     waited(lambda: gone(int(pid.read_text())))
