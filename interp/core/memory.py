@@ -46,7 +46,7 @@ def size_of(text: str, option: str = "--memory") -> int:
     return count
 
 
-def in_words(count: int) -> str:
+def as_option(count: int) -> str:
     """Bytes as `size_of` reads them: ``310MB``, ``1.5GB``; rounded up, so that what is told is enough."""
     power = 3 if count >= 10**9 else 2
     tenths = -(-count * 10 // 1000**power)
@@ -92,8 +92,8 @@ def refuse_above(model: Model, cost: int, least: int = 1) -> None:
     images = "one image takes" if least == 1 else f"{least} images at once take"
     fewer = "" if least == 1 else ", or work on fewer at once (`batch_size`)"
     raise InterpError(
-        f"{images} about {in_words(needed)} in '{model.spec.reference}' here, more than the memory limit of {in_words(model.memory)}: "
-        f"give --memory {in_words(needed)} or more{fewer}"
+        f"{images} about {as_option(needed)} in '{model.spec.reference}' here, more than the memory limit of {as_option(model.memory)}: "
+        f"give --memory {as_option(needed)} or more{fewer}"
     )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from interp import activations, attribution
 from interp.attribution import gradcam
-from interp.core.memory import by_parts, fitting, halving, in_words, limited, peak, size_of
+from interp.core.memory import as_option, by_parts, fitting, halving, limited, peak, size_of
 from interp.core.model import Model
 from interp.core.score import evaluate
 from interp.core.unit import Unit
@@ -80,7 +80,7 @@ def test_sizes_below_a_megabyte_are_refused():
 
 @given(st.integers(10**6, 10**14))
 def test_what_is_told_is_enough_when_it_is_given(count):
-    assert count <= size_of(in_words(count)) <= 1.1 * count + 10**5
+    assert count <= size_of(as_option(count)) <= 1.1 * count + 10**5
 
 
 def test_peaks_count_what_lives_at_the_same_moment():

@@ -148,7 +148,7 @@ def test_an_array_of_objects_is_not_unpickled() -> None:
         images.read(Path("a.npy"))
 
 
-NAMES = ("../../outside", "/tmp/outside", "a/../../b", "c:\\x", "x" * 5000, "\x1b[2J", "<script>alert(1)</script>")
+NAMES = ("../../outside", "/outside", "a/../../b", "c:\\x", "x" * 5000, "\x1b[2J", "<script>alert(1)</script>")
 
 
 def test_the_names_of_tensors_lead_nowhere() -> None:
