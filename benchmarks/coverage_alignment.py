@@ -36,6 +36,9 @@ from interp.core.rng import generator
 # a grid of 2 x 2, and four more that no symmetry leaves where they are.
 QUADRANTS = ((0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75))
 OTHERS = ((0.12, 0.62), (0.38, 0.88), (0.62, 0.12), (0.88, 0.38))
+# In later rounds the quadrants' patches lie further apart: of a grid of 4 x 4 those above lie on the border of four cells, and
+# share these with others.
+APART = ((0.2, 0.2), (0.2, 0.8), (0.8, 0.2), (0.8, 0.8))
 SIDE = 1 / 8
 GREY, NOISE, BRIGHT = 0.5, 0.05, 0.45
 # A diagonal that stands out from the rest by so many standard errors; of 10,000 layers without places one comes out so.
@@ -44,7 +47,7 @@ ENOUGH = 4.0
 ROUNDING = 1e-6
 # By so much, in standard deviations per quadrant, no symmetry may come near.
 MARGIN = 0.15
-ROUNDS = 4
+ROUNDS, FIRST = 12, 4
 DECIDED = 3.0
 
 
@@ -70,27 +73,28 @@ class Alignment:
         return None if self.score is None else self.score > ENOUGH and self.margin > MARGIN
 
 
-def places(grid: tuple[int, int]) -> tuple[tuple[float, float], ...]:
-    """The centres of patches that lie in different cells of the grid."""
-    return QUADRANTS + OTHERS if min(grid) >= 3 else QUADRANTS
+def places(grid: tuple[int, int]) -> int:
+    """How many of the patches lie in different cells of the grid: the quadrants, or all."""
+    return len(QUADRANTS + OTHERS) if min(grid) >= 3 else len(QUADRANTS)
 
 
-def masks(size: tuple[int, int]) -> Tensor:
+def masks(size: tuple[int, int], apart: bool = False) -> Tensor:
     """Where the patches are, (8, rows, cols): ones inside."""
     rows, cols = size
-    found = torch.zeros(len(QUADRANTS + OTHERS), rows, cols)
-    for mask, (row, col) in zip(found, QUADRANTS + OTHERS, strict=True):
+    centres = (APART if apart else QUADRANTS) + OTHERS
+    found = torch.zeros(len(centres), rows, cols)
+    for mask, (row, col) in zip(found, centres, strict=True):
         top, left = round((row - SIDE / 2) * rows), round((col - SIDE / 2) * cols)
         mask[top : top + max(2, round(SIDE * rows)), left : left + max(2, round(SIDE * cols))] = 1
     return found
 
 
-def pictures(channels: int, size: tuple[int, int], seed: int = 0) -> Tensor:
+def pictures(channels: int, size: tuple[int, int], seed: int = 0, apart: bool = False) -> Tensor:
     """The picture without a patch, and with each: (9, channels, rows, cols) in [0, 1]; other noise and tint for each ``seed``."""
     draw = generator(seed, "alignment")
     plain = GREY + NOISE * (torch.rand(channels, *size, generator=draw) - 0.5)
     tint = BRIGHT * (1 - 0.5 * torch.rand(channels, 1, 1, generator=draw))
-    return torch.cat([plain[None], plain + tint * masks(size)[:, None]])
+    return torch.cat([plain[None], plain + tint * masks(size, apart)[:, None]])
 
 
 def tested(model: Model) -> dict[str, Any]:
@@ -98,7 +102,7 @@ def tested(model: Model) -> dict[str, Any]:
 
     Layers that do not pass are tried again with other weights and pictures, up to `ROUNDS` times, and the matrices are
     averaged: chance evens out, and what is not where it says stays away. Every other time attention is asked through its
-    queries alone (`Held`).
+    queries alone (`Held`), and in the second half the patches lie further `APART`.
     """
     found = of(model)
     silent: dict[str, int] = {}
@@ -120,7 +124,7 @@ def of(model: Model, size: tuple[int, int] | None = None, rounds: int = ROUNDS) 
     """
     left = {layer.name: layer for layer in model.layers if has_grid(layer)}
     found: dict[str, Alignment] = {}
-    sums: dict[tuple[str, bool], np.ndarray] = {}
+    sums: dict[tuple[str, bool, bool], np.ndarray] = {}
     for number in range(rounds):
         answering(model.module, number)
         hold = number % 2 == 1
@@ -128,8 +132,9 @@ def of(model: Model, size: tuple[int, int] | None = None, rounds: int = ROUNDS) 
             if isinstance(read, Alignment):
                 found.setdefault(name, read)
             else:
-                sums[name, hold] = sums.get((name, hold), 0) + read
-                found[name] = better(found.get(name), judged(left[name], sums[name, hold]))
+                way = (name, hold, number >= FIRST)
+                sums[way] = sums.get(way, 0) + read
+                found[name] = better(found.get(name), judged(left[name], sums[way]))
         left = {name: layer for name, layer in left.items() if name in found and not found[name].aligned}
         if not left:
             break
@@ -145,7 +150,8 @@ def readings(
     model: Model, layers: Mapping[str, Layer], size: tuple[int, int], number: int, hold: bool
 ) -> dict[str, np.ndarray | Alignment]:
     """By layer: the matrix of logarithms, patches by places, centred; or why there is none."""
-    images, where = pictures(len(model.preprocess.mean), size, number), masks(size)
+    apart = number >= FIRST
+    images, where = pictures(len(model.preprocess.mean), size, number, apart), masks(size, apart)
     found: dict[str, np.ndarray | Alignment] = {}
 
     def look(name: str, output: Any) -> None:
@@ -220,7 +226,7 @@ def reading(layer: Layer, maps: Tensor, where: Tensor) -> np.ndarray | Alignment
             "it does not depend on the picture" if whole == 0 else "no answer" if whole <= ROUNDING * size else "the same change everywhere"
         )
         return Alignment(layer.name, grid, str(layer.layout), None, why=why)
-    count = len(places(grid))
+    count = places(grid)
     energy = change.double().square().sum(dim=1)[:count]
     cells = adaptive_avg_pool2d(where[None].double(), grid)[0][:count]
     read = torch.einsum("jrc,irc->ij", cells / cells.sum(dim=(1, 2), keepdim=True), energy).numpy()
