@@ -36,8 +36,8 @@ from interp.core.rng import generator
 # a grid of 2 x 2, and four more that no symmetry leaves where they are.
 QUADRANTS = ((0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75))
 OTHERS = ((0.12, 0.62), (0.38, 0.88), (0.62, 0.12), (0.88, 0.38))
-# In later rounds the quadrants' patches lie further apart: of a grid of 4 x 4 those above lie on the border of four cells, and
-# share these with others.
+# In later rounds, for grids of few places alone, the quadrants' patches lie further apart: of a grid of 4 x 4 those above lie on the
+# border of four cells, and share these with others. In a large grid these would be near the corners, where windows leave them.
 APART = ((0.2, 0.2), (0.2, 0.8), (0.8, 0.2), (0.8, 0.8))
 SIDE = 1 / 8
 GREY, NOISE, BRIGHT = 0.5, 0.05, 0.45
@@ -47,7 +47,7 @@ ENOUGH = 4.0
 ROUNDING = 1e-6
 # By so much, in standard deviations per quadrant, no symmetry may come near.
 MARGIN = 0.15
-ROUNDS, FIRST = 12, 4
+ROUNDS, FIRST, FEW = 12, 4, 5
 DECIDED = 3.0
 
 
@@ -102,7 +102,7 @@ def tested(model: Model) -> dict[str, Any]:
 
     Layers that do not pass are tried again with other weights and pictures, up to `ROUNDS` times, and the matrices are
     averaged: chance evens out, and what is not where it says stays away. Every other time attention is asked through its
-    queries alone (`Held`), and in the second half the patches lie further `APART`.
+    queries alone (`Held`), and after the `FIRST` rounds those with few places are asked with patches further `APART`.
     """
     found = of(model)
     silent: dict[str, int] = {}
@@ -136,6 +136,8 @@ def of(model: Model, size: tuple[int, int] | None = None, rounds: int = ROUNDS) 
                 sums[way] = sums.get(way, 0) + read
                 found[name] = better(found.get(name), judged(left[name], sums[way]))
         left = {name: layer for name, layer in left.items() if name in found and not found[name].aligned}
+        if number + 1 >= FIRST:
+            left = {name: layer for name, layer in left.items() if 3 <= min(layer.map_shape[1:]) <= FEW}
         if not left:
             break
     return [found[layer.name] for layer in model.layers if layer.name in found]

@@ -46,10 +46,10 @@ def tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
-def windows(x: Tensor) -> Tensor:
+def windows(x: Tensor, side: int = 3) -> Tensor:
     """Tokens window by window, as Hiera and Swin have them within."""
     n, c, rows, cols = x.shape
-    return x.view(n, c, rows // 3, 3, cols // 3, 3).permute(0, 2, 4, 3, 5, 1).reshape(n, rows * cols, c)
+    return x.view(n, c, rows // side, side, cols // side, side).permute(0, 2, 4, 3, 5, 1).reshape(n, rows * cols, c)
 
 
 def network(how: Callable[[Tensor], Tensor], layout: Layout | None = None, size: tuple[int, int] = SIZE) -> Model:
@@ -109,6 +109,24 @@ def test_maps_out_of_place_fail_and_are_refused(how: Callable[[Tensor], Tensor],
     traced = network(how).layer("how")
     assert traced.layout is None
     assert "places" in traced.problem
+
+
+@pytest.mark.parametrize(
+    ("how", "claimed"),
+    [
+        (lambda x: x.transpose(2, 3), Maps()),
+        (lambda x: x.flip(2), Maps()),
+        (lambda x: x.flip(3), Maps()),
+        (lambda x: x.flip(2, 3), Maps()),
+        (lambda x: x.roll((2, 2), (2, 3)), Maps()),
+        (lambda x: windows(x, 2), Tokens(0, (4, 4))),
+        (lambda x: tokens(x)[:, torch.randperm(16, generator=torch.Generator().manual_seed(1))], Tokens(0, (4, 4))),
+        (lambda x: tokens(x)[:, torch.randperm(16, generator=torch.Generator().manual_seed(2))], Tokens(0, (4, 4))),
+    ],
+)
+def test_maps_of_few_places_fail_too_where_they_are_out_of_place(how: Callable[[Tensor], Tensor], claimed: Layout) -> None:
+    """They are asked in more rounds, by patches further apart."""
+    assert at(network(how, claimed, (16, 16))).aligned is False
 
 
 def test_a_shift_by_a_part_of_a_patch_is_no_matter() -> None:
