@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import subprocess
 import time
 import zlib
 from pathlib import Path
@@ -10,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, features
 from torchvision import models
 
 from interp import images
+from interp.decoding import FORMATS
 from interp.errors import BadFile, InterpError
 from interp.images import Photo, Preprocess
+from interp.masks import from_folder
 
 
 def noise(rows: int, cols: int, channels: int = 3) -> np.ndarray:
@@ -91,11 +95,47 @@ def test_too_narrow_is_refused() -> None:
 
 def test_what_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no picture")
-    with pytest.raises(BadFile, match=r"a\.png' is no picture that can be read: give a file such as \.png"):
+    with pytest.raises(
+        BadFile, match=r"the picture '.*a\.png' is in none of the formats that are read: give PNG, JPEG, WEBP, BMP, GIF, TIFF, PPM or AVIF$"
+    ):
         images.read(tmp_path / "a.png")
     (tmp_path / "b.png").touch()
-    with pytest.raises(BadFile, match="no picture"):
+    with pytest.raises(BadFile, match=r"b\.png' is in none of the formats"):
         images.read(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("called", ["a.png", "a.eps", "a"])
+@pytest.mark.parametrize("kind", ["EPS", "PCX", "TGA", "ICO", "SGI", "JPEG2000", "PSD", "FITS"])
+def test_other_formats_reach_no_decoder(tmp_path: Path, kind: str, called: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def started(*words: object, **options: object) -> None:
+        raise AssertionError(f"started {words}")
+
+    monkeypatch.setattr(subprocess, "Popen", started)  # Ghostscript, of EPS
+    made = io.BytesIO()
+    if kind == "PSD":
+        made.write(b"8BPS\x00\x01" + bytes(6) + struct.pack(">HIIHH", 3, 4, 4, 8, 3) + bytes(14))
+    elif kind == "FITS":
+        cards = ["SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    2"]
+        cards += ["NAXIS1  =                    4", "NAXIS2  =                    4", "END"]
+        made.write("".join(card.ljust(80) for card in cards).encode().ljust(2880) + bytes(2880))
+    else:
+        Image.fromarray(noise(32, 32)).save(made, format=kind)
+    (tmp_path / called).write_bytes(made.getvalue())
+    with pytest.raises(BadFile, match=rf"the picture '.*{called}' is in none of the formats that are read: give PNG, .* or AVIF$"):
+        images.read(tmp_path / called)
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    (folder / "dog.png").write_bytes(made.getvalue())
+    with pytest.raises(BadFile, match=r"the mask '.*dog\.png' is in none of the formats that are read: give PNG, .* or AVIF$"):
+        from_folder([Photo("dog", noise(32, 32), "")], folder)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_each_format_that_is_named_is_read(tmp_path: Path, kind: str) -> None:
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("Pillow reads AVIF from 11.3 on")
+    Image.fromarray(np.full((32, 32, 3), 90, dtype=np.uint8)).save(tmp_path / "a", format=kind)
+    assert np.abs(images.read(tmp_path / "a").pixels.astype(int) - 90).max() <= 2
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.bmp"])

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from skimage.draw import polygon as inside
 
 from interp import images
 from interp.errors import BadFile, InterpError, UnknownName
 from interp.images import Photo, Preprocess
 from interp.masks import from_coco, from_folder, from_voc, prepared, preprocessed
 from interp.masks.matching import stem
-from interp.masks.regions import decompressed, run_lengths
+from interp.masks.regions import decompressed, mark_polygon, run_lengths
 
 
 def photo(name: str = "dog", rows: int = 6, cols: int = 8) -> Photo:
@@ -121,7 +122,7 @@ def test_bad_folders_and_masks(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match=r"2 masks of 'dog' in '.*masks': 'dog.bmp' and 'dog.png'; leave one"):
         from_folder([photo()], folder)
     (folder / "dog.png").unlink()
-    with pytest.raises(BadFile, match=r"the mask '.*dog.bmp' is no picture that can be read"):
+    with pytest.raises(BadFile, match=r"the mask '.*dog.bmp' is in none of the formats that are read: give PNG, "):
         from_folder([photo()], folder)
 
 
@@ -169,6 +170,64 @@ def test_a_slanted_polygon_holds_the_pixels_whose_middle_it_holds(tmp_path: Path
     file = coco(tmp_path, [{"segmentation": [[0, 0, 6.2, 0, 0, 6.2]]}])
     row, col = np.mgrid[0:6, 0:8]
     assert np.array_equal(from_coco([photo()], file)[0], (row + 0.5) + (col + 0.5) < 6.2)
+
+
+def outlined(corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    mask = np.zeros(size, dtype=bool)
+    mark_polygon(mask, corners.ravel().tolist())
+    return mask
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_polygons_are_those_of_scikit_image_where_they_do_not_touch_themselves(rows: int, cols: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    corners = random.uniform(-4, 16, (random.integers(3, 9), 2))
+    expected = np.zeros((rows, cols), dtype=bool)
+    expected[inside(corners[:, 1] - 0.5, corners[:, 0] - 0.5, (rows, cols))] = True
+    assert np.array_equal(outlined(corners, (rows, cols)), expected)
+
+
+def test_an_outline_through_the_middles_of_pixels_is_inside() -> None:
+    # Corners (x, y) on middles: the square from pixel (1, 2) to pixel (3, 5), and the diagonal of a triangle.
+    square = np.array([[2.5, 1.5], [5.5, 1.5], [5.5, 3.5], [2.5, 3.5]])
+    assert np.array_equal(outlined(square, (6, 8)), marked(slice(1, 4), slice(2, 6)))
+    assert np.array_equal(outlined(square[::-1], (6, 8)), marked(slice(1, 4), slice(2, 6)))
+    row, col = np.mgrid[0:6, 0:8]
+    assert np.array_equal(outlined(np.array([[0.5, 0.5], [5.5, 0.5], [0.5, 5.5]]), (6, 8)), row + col <= 5)
+
+
+def test_a_polygon_far_outside_marks_nothing_and_one_that_holds_all_marks_all() -> None:
+    assert not outlined(np.array([[20.0, 20], [30, 20], [30, 30]]), (6, 8)).any()
+    assert not outlined(np.array([[-20.0, 1], [-3, 1], [-3, 30]]), (6, 8)).any()
+    assert outlined(np.array([[-1e8, -1e8], [1e8, -1e8], [1e8, 1e8], [-1e8, 1e8]]), (6, 8)).all()
+
+
+def test_a_polygon_of_very_many_corners_is_drawn_by_what_it_crosses(tmp_path: Path) -> None:
+    # A star of 200,000 corners, a million pixels: each pixel against each corner would take hours.
+    turn = np.linspace(0, 2 * np.pi, 200_000, endpoint=False)
+    radius = 300 + 100 * np.cos(5 * turn)
+    star = np.stack([500 + radius * np.cos(turn), 500 + radius * np.sin(turn)], axis=1)
+    mask = outlined(star, (1000, 1000))
+    row, col = np.mgrid[0:1000, 0:1000] - 499.5
+    away = np.hypot(row, col) - (300 + 100 * np.cos(5 * np.arctan2(row, col)))
+    assert np.array_equal(mask[np.abs(away) > 0.01], away[np.abs(away) > 0.01] < 0)
+    # As many that run from top to bottom each are more than is drawn.
+    comb = np.stack([np.arange(200_000) / 200, np.arange(200_000) % 2 * 1000.0], axis=1)
+    file = coco(tmp_path, [{"segmentation": [comb.ravel().tolist()]}], height=1000, width=1000)
+    with pytest.raises(BadFile, match=r"a polygon of 200000 corners crosses rows \d+ times, more than 20000000: simplify it"):
+        from_coco([photo(rows=1000, cols=1000)], file)
+
+
+def test_annotations_are_looked_up_by_their_picture_not_gone_through_for_each(tmp_path: Path) -> None:
+    many = 3000
+    content = {
+        "images": [{"id": str(k) if k % 2 else k, "file_name": f"p{k}.jpg"} for k in range(many)],
+        "annotations": [{"image_id": str(k) if k % 2 else k, "bbox": [k % 8, 0, 1, 1]} for k in range(many)],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    masks = from_coco([photo(f"p{k}") for k in range(many)], tmp_path / "coco.json")
+    assert all(np.array_equal(mask, marked(slice(0, 1), slice(k % 8, k % 8 + 1))) for k, mask in enumerate(masks))
 
 
 def test_run_lengths_by_hand() -> None:
@@ -241,6 +300,7 @@ BROKEN = {
     "box of no size": ({"bbox": [1, 2, 0, 3]}, r"a box from column 1 to 1 and row 2 to 5 is empty"),
     "nothing": ({}, r"a box is no list of numbers"),
     "segmentation of words": ({"segmentation": "all"}, r"a segmentation is a str: polygons or run lengths"),
+    "polygon too far away": ({"segmentation": [[0, 0, 1e12, 0, 0, 1e12]]}, r"a polygon has a corner further away than 1e\+09 pixels"),
     "outside": ({"bbox": [100, 100, 5, 5]}, r"nothing in the 1 pictures is annotated"),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from interp.errors import BadFile, InterpError
 
 if TYPE_CHECKING:
     from interp.proof.proof import Proof
+    from interp.runs import Manifest
 
 RunsNamed = Annotated[
     tuple[Path, ...],
@@ -103,7 +104,7 @@ class Verify:
             return proof.check
         if self.against is not None:
             other = _other(self.against)
-            return lambda run: proof.against(run, other)
+            return lambda run: proof.against(run, other, completed=completed)
         search, settings = Search(Path.cwd(), self.inputs), replay.Settings(self.threads, self.device)
         return lambda run: proof.prove(run, search, settings, replay.replay)
 
@@ -113,6 +114,22 @@ class Verify:
 
         if self.record is not None and proof.manifest is not None:
             update_record(self.record, {proof.manifest.seal: recorded(proof)})
+
+
+def completed(manifest: Manifest) -> Mapping[str, object] | None:
+    """The options of a run of a command as the command reads them now, defaults put in; None of a script, or where it reads them not."""
+    from interp.cli import makes_run
+    from interp.cli.commands import COMMANDS
+    from interp.runs.decode import decode
+    from interp.runs.plain import config_entry
+
+    kinds = {name: kind for name, kind in COMMANDS.items() if makes_run(kind)}
+    if manifest.program.kind != "command" or manifest.program.name not in kinds:
+        return None
+    try:
+        return config_entry(decode(kinds[manifest.program.name], manifest.config))
+    except InterpError:
+        return None
 
 
 def _found(named: Path) -> tuple[tuple[Path, ...], tuple[tuple[Path, str], ...]]:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def from_coco(photos: Sequence[Photo], annotation: str | Path, category: str | N
             same_size(photo, (image["height"], image["width"]), f"the entry '{image['file_name']}' of '{content.source}'")
         mask = np.zeros(photo.size, dtype=bool)
         for region in content.regions(image["id"], chosen):
-            mask |= _mask(region, photo, content.source)
+            _mark(mask, region, photo, content.source)
         masks.append(mask)
     if photos and not any(mask.any() for mask in masks):
         what = "annotated" if category is None else f"a '{category}'"
@@ -85,9 +86,21 @@ class _Content:
         return ids[name]
 
     def regions(self, image: Any, category: Any) -> Iterator[dict[str, Any]]:
-        for entry in self.annotations:
-            if entry["image_id"] == image and (category is None or entry.get("category_id") == category):
+        for entry in self._by_image.get(_key(image), ()):
+            if category is None or entry.get("category_id") == category:
                 yield entry
+
+    @cached_property
+    def _by_image(self) -> dict[object, list[dict[str, Any]]]:
+        found: dict[object, list[dict[str, Any]]] = {}
+        for entry in self.annotations:
+            found.setdefault(_key(entry["image_id"]), []).append(entry)
+        return found
+
+
+def _key(given: Any) -> object:
+    """An id, which is a number or a text, or whatever else someone wrote there."""
+    return given if isinstance(given, (int, float, str)) else json.dumps(given)
 
 
 def _entries(content: Any, key: str, fields: tuple[str, ...], path: Path) -> list[dict[str, Any]]:
@@ -102,26 +115,25 @@ def _entries(content: Any, key: str, fields: tuple[str, ...], path: Path) -> lis
     return entries
 
 
-def _mask(region: dict[str, Any], photo: Photo, source: str) -> Mask:
+def _mark(mask: Mask, region: dict[str, Any], photo: Photo, source: str) -> None:
     where = f"annotation {region.get('id', '(without id)')} of '{source}'"
     try:
         segmentation = region.get("segmentation")
         if isinstance(segmentation, dict):
-            return _runs(segmentation, photo, where)
-        if segmentation:
-            return _polygons(segmentation, photo)
-        return _box(region.get("bbox"), photo)
+            mask |= _runs(segmentation, photo, where)
+        elif segmentation:
+            _mark_polygons(mask, segmentation)
+        else:
+            _mark_box(mask, region.get("bbox"))
     except regions.BadRegion as error:
         raise BadFile(f"{where}: {error}") from None
 
 
-def _polygons(segmentation: Any, photo: Photo) -> Mask:
-    mask = np.zeros(photo.size, dtype=bool)
+def _mark_polygons(mask: Mask, segmentation: Any) -> None:
     if not isinstance(segmentation, list):
         raise regions.BadRegion(f"a segmentation is a {type(segmentation).__name__}: polygons or run lengths are needed")
     for corners in segmentation:
-        mask |= regions.polygon(_numbers(corners, "a polygon"), photo.size)
-    return mask
+        regions.mark_polygon(mask, _numbers(corners, "a polygon"))
 
 
 def _runs(segmentation: dict[str, Any], photo: Photo, where: str) -> Mask:
@@ -136,12 +148,12 @@ def _runs(segmentation: dict[str, Any], photo: Photo, where: str) -> Mask:
     return regions.run_lengths(counts, photo.size)
 
 
-def _box(values: Any, photo: Photo) -> Mask:
+def _mark_box(mask: Mask, values: Any) -> None:
     numbers = _numbers(values, "a box")
     if len(numbers) != 4:
         raise regions.BadRegion(f"a box has {len(numbers)} numbers: x, y, width and height are needed")
     left, top, width, height = numbers
-    return regions.box(left, top, left + width, top + height, photo.size)
+    regions.mark_box(mask, left, top, left + width, top + height)
 
 
 def _numbers(values: Any, what: str) -> list[float]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from interp.decoding import SUFFIXES, opened
 from interp.errors import BadFile, nearest
-from interp.images import MOST_PIXELS, SUFFIXES, Photo
+from interp.images import Photo
 from interp.masks.matching import Mask, by_stem, only, same_size
 
 
@@ -45,23 +45,8 @@ def mask_files(photos: Sequence[Photo], folder: str | Path) -> list[Path]:
 
 
 def _read(path: Path) -> Mask:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as opened:
-                width, height = opened.size
-                if width * height > MOST_PIXELS:
-                    most = f"{MOST_PIXELS // 1_000_000} million"
-                    raise BadFile(f"the mask '{path}' has {width} x {height} px, more than {most}: make it smaller first")
-                blurred = opened.format in ("JPEG", "MPO")
-                return _object(ImageOps.exif_transpose(opened), blurred)
-    except BadFile:
-        raise
-    except UnidentifiedImageError:
-        raise BadFile(f"the mask '{path}' is no picture that can be read: give a file such as {', '.join(SUFFIXES[:4])}") from None
-    except Exception as error:  # whatever a decoder finds in a file that is none of its own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadFile(f"the mask '{path}' cannot be decoded: {reason}") from None
+    with opened(path, f"the mask '{path}'") as image:
+        return _object(ImageOps.exif_transpose(image), blurred=image.format in ("JPEG", "MPO"))
 
 
 def _object(image: Image.Image, blurred: bool) -> Mask:

@@ -84,7 +84,7 @@ def _mask(picture: _Picture, photo: Photo, category: str | None, file: Path) -> 
             continue
         left, top, right, bottom = box.sides
         try:
-            mask |= regions.box(left - 1, top - 1, right, bottom, photo.size)
+            regions.mark_box(mask, left - 1, top - 1, right, bottom)
         except regions.BadRegion as error:
             raise BadFile(f"'{box.name}' in '{file}': {error}") from None
     return mask

@@ -8,7 +8,7 @@ numbers, and what cannot be judged is said to be so.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -33,13 +33,15 @@ SCORES = "scores of all images"
 """The item of what optimized images reach together."""
 
 
-def compare(recorded: Path, repeated: Path, options: tuple[str, ...] = ()) -> Compared:
+def compare(recorded: Path, repeated: Path, options: tuple[str, ...] = (), completed: Mapping[str, object] | None = None) -> Compared:
     """Every array, number, figure and file of the run in ``repeated`` against that in ``recorded``.
 
     ``options`` says in words which options were meant to differ: they are a reason for other bits, as another machine is.
+    ``completed`` are the recorded options with the defaults of those that the program has got since, where they are known: one that was
+    added since and stands at its default is no difference.
     Raises BadFile where one of them is no sound run, or holds arrays or metrics that cannot be read.
     """
-    pair = Pair.of(recorded, repeated, options)
+    pair = Pair.of(recorded, repeated, options, completed)
     found = (given_items(pair), text_items(pair), array_items(pair), metric_items(pair), figure_items(pair), file_items(pair))
     return Compared(tuple(chain.from_iterable(found)), pair.why)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from interp.proof.blank import blanked
 from interp.proof.gap import SAME, Gap
 from interp.proof.pair import Pair, absent
@@ -50,18 +52,43 @@ def _table(pair: Pair, name: str) -> Gap:
 
 
 def _options(pair: Pair, words: str) -> Item:
-    """Options that only the repeated run has were added since, with a default that does what was done without them."""
+    """Options that only the repeated run has were added since: at their defaults they do what was done without them."""
     first, second = written_config(pair.recorded), written_config(pair.repeated)
     if first is None or second is None:
         return Item(CONFIG, Verdict.DIFFERENT, None, f"other options: {words}")
     parted = list(differing(first, second, "config"))
+    if not parted:
+        return Item(CONFIG, Verdict.DIFFERENT, None, f"other options: {words}")
     others = [f"`{name}` {one}, not {other}" for name, one, other in parted if one != NOTHING]
-    unmeant = [text for text in others if text not in pair.options]
-    if unmeant or not parted:
-        return Item(CONFIG, Verdict.DIFFERENT, None, f"other options: {'; '.join(unmeant) or words}")
-    added = [f"`{name}` {other} was added since" for name, one, other in parted if one == NOTHING]
-    asked = [f"other options, as asked for: {'; '.join(others)}"] if others else []
-    return Item(CONFIG, Verdict.WITHIN, None, "; ".join([*asked, *added]))
+    added = {name: other for name, one, other in parted if one == NOTHING}
+    set_now = {} if pair.completed is None else _set(pair.completed, second, added)
+    unmeant = [*(text for text in others if text not in pair.options), *set_now.values()]
+    if unmeant:
+        return Item(CONFIG, Verdict.DIFFERENT, None, f"other options: {'; '.join(unmeant)}")
+    note = _added(added, "at their defaults" if pair.completed is not None else "not judged: their defaults are not known")
+    if others:
+        return Item(CONFIG, Verdict.WITHIN, None, "; ".join([f"other options, as asked for: {'; '.join(others)}", *note]))
+    return Item(CONFIG, Verdict.WITHIN if pair.completed is None else Verdict.IDENTICAL, None, *note)
+
+
+def _set(completed: Mapping[str, object], repeated: Mapping[str, object], added: Mapping[str, str]) -> dict[str, str]:
+    """What is said of each of the ``added`` options that does not stand as it does in ``completed``, the recorded ones with defaults."""
+    parted = {name: one for name, one, _ in differing(completed, repeated, "config")}
+    return {
+        name: f"`{name}` {value} was added since"
+        + (f", with {parted[name]} as its default" if parted.get(name, NOTHING) != NOTHING else "")
+        for name, value in added.items()
+        if any(found == name or found.startswith((f"{name}.", f"{name}[")) for found in parted)
+    }
+
+
+def _added(added: Mapping[str, str], how: str) -> list[str]:
+    """One note on all of them, or none."""
+    if not added:
+        return []
+    name, value = next(iter(added.items()))
+    more = f" and {len(added) - 1} more" if len(added) > 1 else ""
+    return [f"options added since, {how}: `{name}` {value}{more}"]
 
 
 def same_bytes(pair: Pair, name: str, figure: str = "") -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,17 +20,21 @@ _SHOULD = "within the tolerance of another machine, but this one should repeat i
 
 @dataclass(frozen=True)
 class Pair:
-    """Folders and manifests of both; what a manifest says of its files is taken at its word (`runs.verify` checks it)."""
+    """Folders and manifests of both; what a manifest says of its files is taken at its word (`runs.verify` checks it).
+
+    ``completed`` are the recorded options with the defaults of those that the program has got since; None where these are not known.
+    """
 
     recorded: Path
     repeated: Path
     first: Manifest
     second: Manifest
     options: tuple[str, ...] = ()
+    completed: Mapping[str, object] | None = None
 
     @classmethod
-    def of(cls, recorded: Path, repeated: Path, options: tuple[str, ...] = ()) -> Pair:
-        return cls(recorded, repeated, Manifest.read(recorded), Manifest.read(repeated), options)
+    def of(cls, recorded: Path, repeated: Path, options: tuple[str, ...] = (), completed: Mapping[str, object] | None = None) -> Pair:
+        return cls(recorded, repeated, Manifest.read(recorded), Manifest.read(repeated), options, completed)
 
     @property
     def why(self) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ def _raster(pair: Pair, file: str, tolerance: Tolerance, same_spec: bool) -> Gap
 
 def _pixels(path: Path) -> NDArray[Any]:
     """(rows, cols, 4) uint8, with the opacity; what is fully transparent has no colour."""
-    with Image.open(path) as picture:
+    with Image.open(path, formats=("PNG", "WEBP")) as picture:
         pixels = np.array(picture.convert("RGBA"))
     pixels[pixels[..., 3] == 0] = 0
     return pixels

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from interp.runs.verify import Problem, verify
 from interp.runs.words import commit_name
 
 _MOST_EXCUSES = 3
+
+Completed = Callable[[Manifest], Mapping[str, object] | None]
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,17 @@ def prove(run: Path, search: Search, settings: Settings = AS_RECORDED, again: Re
             if others:
                 why = differences(manifest.machine, repeated.machine, manifest.versions, repeated.versions)
                 raise Unrepeatable("; ".join((*others, *why)))
-            return _judged(run, out, (manifest, repeated), notes, started)
+            # It was made from the recorded options: whatever it has beside them is as it is by default.
+            return _judged(run, out, (manifest, repeated), notes, started, repeated.config)
     except Unrepeatable as problem:
         return Proof(run, manifest, Verdict.UNCHECKED, None, str(problem), _since(started))
 
 
-def against(run: Path, other: Path) -> Proof:
-    """Check two finished runs, and compare the second with the first as if it were made from it."""
+def against(run: Path, other: Path, *, completed: Completed = lambda manifest: None) -> Proof:
+    """Check two finished runs, and compare the second with the first as if it were made from it.
+
+    ``completed`` gives a run's options with the defaults of those that its program has got since, or None where it does not know them.
+    """
     started = time.monotonic()
     first, second = check(run), check(other)
     for found in (first, second):
@@ -100,17 +106,24 @@ def against(run: Path, other: Path) -> Proof:
     both = first.manifest, second.manifest
     notes = (*_other_options(*both), *_other_inputs(*both), *_other_program(*both))
     try:
-        return _judged(run, other, (first.manifest, second.manifest), notes, started)
+        return _judged(run, other, both, notes, started, completed(first.manifest))
     except Unrepeatable as problem:
         return Proof(run, first.manifest, Verdict.UNCHECKED, None, str(problem), _since(started))
 
 
-def _judged(run: Path, other: Path, manifests: tuple[Manifest, Manifest], notes: Sequence[str], started: float) -> Proof:
+def _judged(
+    run: Path,
+    other: Path,
+    manifests: tuple[Manifest, Manifest],
+    notes: Sequence[str],
+    started: float,
+    completed: Mapping[str, object] | None,
+) -> Proof:
     from interp.proof.compare import compare
     from interp.proof.unjudged import unjudged
 
     try:
-        compared = compare(run, other, tuple(_other_options(*manifests)))
+        compared = compare(run, other, tuple(_other_options(*manifests)), completed)
     except InterpError as error:
         raise Unrepeatable(f"the two cannot be compared: {error}") from None
     reasons = [*compared.why, *notes]
@@ -118,6 +131,7 @@ def _judged(run: Path, other: Path, manifests: tuple[Manifest, Manifest], notes:
         reasons = [_count(compared, "not the same"), *reasons, *_other_source(*manifests)]
     elif compared.verdict is Verdict.WITHIN:
         reasons += [*(() if compared.why else _excuses(run, other, manifests)), *unjudged(compared)]
+    reasons += [item.detail for item in compared.of(Verdict.IDENTICAL) if item.detail]
     if compared.verdict is not Verdict.IDENTICAL and manifests[0].tolerances != manifests[1].tolerances:
         reasons.append("the two declare other tolerances: the stricter hold")
     return Proof(run, manifests[0], compared.verdict, compared, "; ".join(dict.fromkeys(reasons)), _since(started), manifests[1])

@@ -21,6 +21,9 @@ from interp.runs.differing import differing, short, written_config
 from interp.runs.entries import ArrayEntry, file_hash
 from interp.runs.manifest import ARRAYS, CONFIG, MANIFEST, METRICS, Manifest
 
+# Finder, Explorer and Dolphin write these into any folder that is looked at; no run holds files of these names.
+_OF_FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini", ".directory")
+
 
 class Kind(Enum):
     """What is wrong with a file or an array."""
@@ -207,8 +210,11 @@ def strays(folder: Path) -> tuple[tuple[Path, str], ...]:
 
 
 def walk(folder: Path) -> Iterator[str]:
-    """Every file below `folder`, links to folders included, as relative paths with `/`."""
+    """Every file below `folder`, links to folders included, as relative paths with `/`; not what file managers leave behind."""
     for base, folders, files in os.walk(folder):
         links = [name for name in folders if (Path(base) / name).is_symlink()]
         for name in (*files, *links):
-            yield (Path(base) / name).relative_to(folder).as_posix()
+            path = Path(base) / name
+            if name in _OF_FILE_MANAGERS and path.is_file() and not path.is_symlink():
+                continue
+            yield path.relative_to(folder).as_posix()

@@ -14,8 +14,8 @@ from jaxtyping import Int, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from interp.decoding import SUFFIXES, opened
 from interp.errors import BadFile
-from interp.images import SUFFIXES
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +82,6 @@ def _parquet(source: Path, side: int, images: list[np.ndarray], labels: list[int
 
 
 def _square(data: bytes, side: int, where: str) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            image = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise BadFile(f"no picture in '{where}': {error}") from None
+    with opened(io.BytesIO(data), f"the picture in '{where}'") as found:
+        image = found.convert("RGB")
     return np.asarray(image if image.size == (side, side) else ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS))

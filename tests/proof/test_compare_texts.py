@@ -117,12 +117,32 @@ class More:
     pace: str = "slow"
 
 
-def test_an_option_that_was_added_since_is_a_note(tmp_path: Path) -> None:
+NEWER = {"class": "More", "steps": 8, "pace": "slow"}
+
+
+def test_an_option_that_was_added_since_and_stands_at_its_default_is_no_difference(tmp_path: Path) -> None:
     old, new = nothing(), nothing(config=More())
-    item = one(both(tmp_path / "a", old, new), "config.yaml")
-    assert (item.verdict, item.detail) == (WITHIN, '`config.pace` "slow" was added since')
+    found = both(tmp_path / "a", old, new, NEWER)
+    item = one(found, "config.yaml")
+    assert (item.verdict, item.detail) == (IDENTICAL, 'options added since, at their defaults: `config.pace` "slow"')
+    assert found.verdict is IDENTICAL
+    assert found.largest is None
+
+
+def test_an_option_that_was_added_since_and_is_set_is_a_difference(tmp_path: Path) -> None:
+    item = one(both(tmp_path, nothing(), nothing(config=More(pace="quick")), NEWER), "config.yaml")
+    assert (item.verdict, item.detail) == (DIFFERENT, 'other options: `config.pace` "quick" was added since, with "slow" as its default')
+
+
+def test_an_option_that_was_added_since_by_a_program_that_cannot_be_asked_is_not_judged(tmp_path: Path) -> None:
+    item = one(both(tmp_path, nothing(), nothing(config=More())), "config.yaml")
+    assert (item.verdict, item.detail) == (WITHIN, 'options added since, not judged: their defaults are not known: `config.pace` "slow"')
+
+
+def test_an_option_that_is_gone_or_other_is_a_difference_beside_added_ones_too(tmp_path: Path) -> None:
+    old, new = nothing(), nothing(config=More())
     assert one(both(tmp_path / "b", new, old), "config.yaml").verdict is DIFFERENT
-    item = one(both(tmp_path / "c", old, nothing(config=More(9))), "config.yaml")
+    item = one(both(tmp_path / "c", old, nothing(config=More(9)), NEWER), "config.yaml")
     assert (item.verdict, item.detail) == (DIFFERENT, "other options: `config.steps` 8, not 9")
 
 

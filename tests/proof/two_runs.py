@@ -78,11 +78,11 @@ def write(folder: Path, made: Made) -> Path:
     return folder
 
 
-def both(folder: Path, first: Made, second: Made) -> Compared:
+def both(folder: Path, first: Made, second: Made, completed: Mapping[str, object] | None = None) -> Compared:
     """The second declares the tolerances of the first where it says nothing of them."""
     if second.tolerances is None:
         second = replace(second, tolerances=first.tolerances)
-    return compare(write(folder / "recorded", first), write(folder / "repeated", second))
+    return compare(write(folder / "recorded", first), write(folder / "repeated", second), completed=completed)
 
 
 def one(found: Compared, name: str) -> Item:

@@ -152,6 +152,21 @@ def test_missing_changed_and_extra_files_are_told_apart(made: Path) -> None:
     assert report.arrays == ()
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", ".directory"])
+def test_what_file_managers_leave_behind_is_no_change(made: Path, tmp_path: Path, name: str) -> None:
+    for folder in (made, made / "figures"):
+        (folder / name).write_bytes(b"\0\0\0\1Bud1")
+    assert verify(made).ok
+    # Any other file is extra, and so is a link or a folder of that name.
+    (made / f"{name}.png").write_bytes(b"")
+    (made / name).unlink()
+    (made / name).symlink_to(tmp_path)
+    (made / "figures" / name).unlink()
+    (made / "figures" / name).mkdir()
+    (made / "figures" / name / "more.png").write_bytes(b"")
+    assert set(verify(made).extra) == {f"{name}.png", name, f"figures/{name}/more.png"}
+
+
 def test_links_are_not_followed(made: Path, tmp_path: Path) -> None:
     target = made / "index.html"
     shutil.copy(target, tmp_path / "copy.html")

@@ -36,7 +36,7 @@ def jpeg(image: Float[np.ndarray, "h w 3"], quality: int) -> Float[np.ndarray, "
     """A [0, 1] image through JPEG at Pillow's ``quality`` (colours at half the resolution, as is usual) and back."""
     memory = io.BytesIO()
     Image.fromarray(uint8(image)).save(memory, format="JPEG", quality=quality)
-    with Image.open(memory) as decoded:
+    with Image.open(memory, formats=("JPEG",)) as decoded:
         return np.asarray(decoded.convert("RGB"), dtype=np.float32) / 255
 
 

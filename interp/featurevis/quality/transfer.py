@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 
+from interp.core.answers import Answer
 from interp.core.model import Model
 from interp.featurevis.objective import Objective
 from interp.featurevis.quality.scoring import BATCH, Images
@@ -64,14 +65,16 @@ def same_class(name: str, classes: Sequence[str]) -> int | None:
 
 
 def logits_of(judge: Model, images: Images, batch: int = BATCH) -> Float[np.ndarray, "n classes"]:
-    """The judge's logits of [0, 1] images of any size."""
+    """The judge's logits of [0, 1] images of any size; where it returns probabilities their logarithms, of which the softmax is these."""
     parts = []
     for start in range(0, len(images), batch):
         tensors = torch.from_numpy(np.ascontiguousarray(images[start : start + batch].transpose(0, 3, 1, 2), dtype=np.float32))
         if tensors.shape[2:] != judge.preprocess.size:
             tensors = F.interpolate(tensors, judge.preprocess.size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
         with torch.no_grad():
-            parts.append(judge(judge.checked(tensors)).float().cpu().numpy())
+            rows = judge(judge.checked(tensors)).float()
+            rows = judge.answer.log_probabilities(rows) if judge.answer is Answer.PROBABILITIES else rows
+            parts.append(rows.cpu().numpy())
     return np.concatenate(parts)
 
 
