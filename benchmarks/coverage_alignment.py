@@ -280,11 +280,14 @@ def calibrate(model: Model, images: Tensor) -> None:
     norms = [module for module in model.module.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if not norms:
         return
-    with quiet(model.module), torch.no_grad():
-        for norm in norms:
-            norm.train()
-            norm.momentum = 1.0
+    # Not within `quiet`, which puts statistics back: here they are to stay.
+    model.module.eval()
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    with torch.no_grad():
         model.forward(images)
+    model.module.eval()
 
 
 def _flat(values: Tensor) -> bool:

@@ -35,6 +35,11 @@ No exception but interp's own, no number that is not finite and no zero map that
 stand as **defect**.
 """
 
+KNOWN = """Of GC ViT (`timm/gcvit_xxtiny`) the queries of each second attention are tokens of the whole picture, the same for each window.
+What it gives (`ls1`) is therefore in no order of rows and columns, but where one window is the whole map. Older versions of timm (1.0.15)
+hand the queries of one image to windows of the others of its batch: there the same layers are refused as not keeping the images apart.
+"""
+
 
 def write(records: Sequence[Record], path: Path) -> None:
     """The page of ``records``; the latest of each network and part."""
@@ -50,7 +55,7 @@ def write(records: Sequence[Record], path: Path) -> None:
     head = HEAD.format(networks=len(rows), whole=len(references()), families=families, **versions)
     title = ["| network | layers | " + " | ".join(COLUMNS) + " | places | s | MB |", "|---|---|" + "---|" * (len(COLUMNS) + 3)]
     parts = [head, totals(rows), "", *title, *lines, "", "## What is said where something does not work", "", *notes.lines()]
-    parts += ["", "## Why layers have no maps", "", *problems(rows), ""]
+    parts += ["", "## Why layers have no maps", "", *problems(rows), "", KNOWN]
     path.write_text("\n".join(parts), encoding="utf-8")
     print(totals(rows))
 

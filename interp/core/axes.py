@@ -28,12 +28,20 @@ class Kind(Enum):
     OTHER = "other"
 
 
+Span = tuple[float, float]
+WHOLE: Span = (0.0, 1.0)
+# By how much of the picture a grid may begin or end beside its border and still be drawn over all of it: a padding to whole windows.
+_BESIDE = 0.15
+
+
 @dataclass(frozen=True)
 class Part:
     """One factor of a dimension: ``size`` indices, each of them ``step`` rows (or columns) further in a grid of ``extent``.
 
     Rows cut into windows of 7 are two parts: which window (step 7), and where in it (step 1). ``shift``: by how many
     indices the rows were rolled. ``prefix`` and ``suffix``: of `Kind.TOKENS`, how many have no place; ``grid`` the others.
+    ``span``: where the grid begins and ends, in heights (or widths) of the picture, as it was cropped or padded; of tokens that of
+    rows, and ``across`` that of columns.
     """
 
     kind: Kind
@@ -44,6 +52,8 @@ class Part:
     prefix: int = 0
     suffix: int = 0
     grid: tuple[int, int] = (0, 0)
+    span: Span = WHOLE
+    across: Span = WHOLE
 
     @property
     def placed(self) -> bool:
@@ -66,9 +76,9 @@ def other(size: int) -> Axis:
     return (Part(Kind.OTHER, size),) if size != 1 else ()
 
 
-def fresh(kind: Kind, size: int) -> Axis:
-    """All rows or columns of a grid."""
-    return (Part(kind, size, 1, size),) if size != 1 else ()
+def fresh(kind: Kind, size: int, span: Span = WHOLE) -> Axis:
+    """All rows or columns of a grid that covers the ``span`` of the picture."""
+    return (Part(kind, size, 1, size, span=span),) if size != 1 else ()
 
 
 def pictures(shape: Sequence[int]) -> Axes:
@@ -97,10 +107,11 @@ def raster(axis: Axis) -> Part | None:
     if len(axis) == 1 and axis[0].kind is Kind.TOKENS:
         return axis[0]
     if len(axis) == 2 and is_whole(axis[:1], Kind.ROW) and is_whole(axis[1:], Kind.COL):
-        return Part(Kind.TOKENS, size_of(axis), grid=(axis[0].size, axis[1].size))
+        return Part(Kind.TOKENS, size_of(axis), grid=(axis[0].size, axis[1].size), span=axis[0].span, across=axis[1].span)
     if len(axis) == 1 and axis[0].whole:  # one row, or one column
-        grid = (1, axis[0].size) if axis[0].kind is Kind.COL else (axis[0].size, 1)
-        return Part(Kind.TOKENS, axis[0].size, grid=grid)
+        if axis[0].kind is Kind.COL:
+            return Part(Kind.TOKENS, axis[0].size, grid=(1, axis[0].size), across=axis[0].span)
+        return Part(Kind.TOKENS, axis[0].size, grid=(axis[0].size, 1), span=axis[0].span)
     return None
 
 
@@ -119,7 +130,7 @@ def joined(parts: Iterable[Part]) -> Axis:
             last is not None
             and last.kind is part.kind
             and part.kind in (Kind.ROW, Kind.COL)
-            and (last.step, last.extent, last.shift) == (part.step * part.size, part.extent, part.shift)
+            and (last.step, last.extent, last.shift, last.span) == (part.step * part.size, part.extent, part.shift, part.span)
         ):
             found[-1] = replace(part, size=last.size * part.size)
         else:
@@ -159,7 +170,7 @@ def union(one: Axis, two: Axis) -> Axis | None:
         return two
     for kind in (Kind.ROW, Kind.COL):
         if one and two and is_whole(one, kind) and is_whole(two, kind):
-            return fresh(kind, size_of(one))
+            return fresh(kind, size_of(one), one[0].span) if near(one[0].span, two[0].span) else None
     first, second = raster(one), raster(two)
     return one if first is not None and second is not None and (first.prefix, first.grid) == (second.prefix, second.grid) else None
 
@@ -169,27 +180,41 @@ def _tells(axis: Axis) -> bool:
 
 
 def sliced(axis: Axis, start: int, stop: int, step: int) -> Axis:
-    """Every ``step``-th index from ``start`` up to ``stop``."""
+    """Every ``step``-th index from ``start`` up to ``stop``; some of the rows in order are a grid of their own, of a part of the span."""
     size, count = size_of(axis), max(0, -(-(stop - start) // step))
     if count == size:
         return axis
     if len(axis) == 1 and axis[0].whole:
         part = axis[0]
         every = step > 1 and start < step and stop > size - step
-        return joined([replace(part, size=count, step=part.step * step)]) if every else fresh(part.kind, count)
+        return joined([replace(part, size=count, step=part.step * step)]) if every else fresh(part.kind, count, part_of(part, start, stop))
     tokens = raster(axis)
     if tokens is not None and step == 1:
         before, behind = tokens.prefix - start, tokens.suffix - (size - stop)
         if before >= 0 and behind >= 0:
-            return with_tokens(tokens.grid, before, behind)
+            return with_tokens(tokens, before, behind)
     return other(count)
 
 
-def with_tokens(grid: tuple[int, int], prefix: int, suffix: int = 0) -> Axis:
-    """Places row by row, with tokens that have none before and behind them."""
+def part_of(part: Part, start: int | float, stop: int | float) -> Span:
+    """The span of some of its indices, of fewer than none and more than there are too."""
+    low, high = part.span
+    each = (high - low) / part.size
+    return (low + each * start, low + each * stop)
+
+
+def with_tokens(places: Part, prefix: int, suffix: int = 0) -> Axis:
+    """The grid of ``places`` row by row, with tokens that have no place before and behind them."""
     if not prefix and not suffix:
-        return (*fresh(Kind.ROW, grid[0]), *fresh(Kind.COL, grid[1]))
-    return (Part(Kind.TOKENS, prefix + grid[0] * grid[1] + suffix, prefix=prefix, suffix=suffix, grid=grid),)
+        rows, cols = _grid(places)
+        return (*rows, *cols)
+    count = prefix + places.grid[0] * places.grid[1] + suffix
+    return (replace(places, kind=Kind.TOKENS, size=count, prefix=prefix, suffix=suffix),)
+
+
+def _grid(places: Part) -> tuple[Axis, Axis]:
+    """Rows and columns of places row by row."""
+    return fresh(Kind.ROW, places.grid[0], places.span), fresh(Kind.COL, places.grid[1], places.across)
 
 
 def lengthened(axis: Axis, before: int, behind: int) -> Axis | None:
@@ -200,9 +225,9 @@ def lengthened(axis: Axis, before: int, behind: int) -> Axis | None:
     if not _tells(axis):
         return other(size)
     if len(axis) == 1 and axis[0].whole:
-        return fresh(axis[0].kind, size)
+        return fresh(axis[0].kind, size, part_of(axis[0], -before, size_of(axis) + behind))
     tokens = raster(axis)
-    return with_tokens(tokens.grid, tokens.prefix + before, tokens.suffix + behind) if tokens and min(before, behind) >= 0 else None
+    return with_tokens(tokens, tokens.prefix + before, tokens.suffix + behind) if tokens and min(before, behind) >= 0 else None
 
 
 def rolled(axis: Axis, by: int) -> Axis:
@@ -228,15 +253,34 @@ def told(axes: Axes, shape: tuple[int, ...]) -> Layout | str | None:
     if len(shape) == 2:
         tokens = raster(rest[0])
         if tokens is not None and not tokens.suffix and not is_placed(rest[1]):
-            return Tokens(tokens.prefix, tokens.grid)
+            return _beside(shape, *_grid(tokens)) or Tokens(tokens.prefix, tokens.grid)
     elif placed:
         if is_whole(rest[1], Kind.ROW) and is_whole(rest[2], Kind.COL) and not _has_whole(rest[0]):
-            return Maps()
+            return _beside(shape, *rest[1:]) or Maps()
         if is_whole(rest[0], Kind.ROW) and is_whole(rest[1], Kind.COL) and not _has_whole(rest[2]):
-            return ChannelsLast()
+            return _beside(shape, *rest[:2]) or ChannelsLast()
     elif 1 in shape:
         return None
     return _why(rest, placed, shape)
+
+
+def near(one: Span, two: Span, slack: float = _BESIDE) -> bool:
+    """Whether two grids lie over the same part of the picture, but for a padding."""
+    return max(abs(one[0] - two[0]), abs(one[1] - two[1])) <= slack
+
+
+def _beside(shape: tuple[int, ...], rows: Axis, cols: Axis) -> str:
+    """Why a grid cannot be drawn over the whole picture, where it lies over a part of it, or over more; "" where it can.
+
+    One place too many, as of a picture padded to whole strides, is no matter.
+    """
+    parts = [axis[0] if axis else Part(Kind.OTHER, 1) for axis in (rows, cols)]
+    if all(near(part.span, WHOLE, max(_BESIDE, (part.span[1] - part.span[0]) / part.size)) for part in parts):
+        return ""
+    height, width = (f"{part.span[0]:.0%} to {part.span[1]:.0%}" for part in parts)
+    return (
+        f"the places of its output {shape} lie over a part of the picture alone, as it was cropped or padded: rows {height}, cols {width}"
+    )
 
 
 def _has_whole(axis: Axis) -> bool:

@@ -1,8 +1,12 @@
-"""What operations do to the axes of tensors, followed through one forward: see `interp.core.axes` for what axes are."""
+"""Which axes the tensors of one forward have: see `interp.core.axes` for what axes are, `interp.core.axis_rules` for the rules.
+
+Beside the axes it is followed which tensors are of one image alone: detectors take the images of a batch apart, make each fit, and
+write them into an empty batch or stack them again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -10,31 +14,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from interp.core.axes import (
-    Axes,
-    Axis,
-    Kind,
-    fresh,
-    is_placed,
-    is_whole,
-    joined,
-    lengthened,
-    other,
-    pictures,
-    raster,
-    rolled,
-    size_of,
-    sliced,
-    told,
-    union,
-    viewed,
-    with_tokens,
-)
+from interp.core.axes import Axes, Axis, Kind, Part, lengthened, other, pictures, size_of, told
+from interp.core.axis_rules import MAKING_BLANKS, MAKING_MAPS, RULES, Found, same
 from interp.core.layout import Layout
 
-Found = Axes | None
-# An operation's rule: from the axes of a tensor (None: nothing is known), its arguments and its results to the axes of each result.
-Rule = Callable[[Callable[[Any], Found], tuple[Any, ...], list[Tensor]], Sequence[Found]]
+_TAKING_APART = ("unbind", "select", "slice", "split", "split_with_sizes")
+_PUTTING_TOGETHER = ("stack", "cat")
+# Where an image was written that is not its own place.
+_ELSEWHERE = "elsewhere"
 
 
 class PlaceTracker(TorchDispatchMode):
@@ -42,8 +29,12 @@ class PlaceTracker(TorchDispatchMode):
 
     def __init__(self, images: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._count = len(images)
         self._axes: Any = WeakIdKeyDictionary()
         self._axes[images] = pictures(images.shape)
+        # Of which image alone a tensor is; and of tensors that were made of one number, what each image wrote into them.
+        self._image: Any = WeakIdKeyDictionary()
+        self._blank: Any = WeakIdKeyDictionary()
 
     def of(self, tensor: Any) -> Found:
         """The axes of a tensor; None where nothing is known of them."""
@@ -58,344 +49,128 @@ class PlaceTracker(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         outputs = func(*args, **(kwargs or {}))
         name = func._schema.name.removeprefix("aten::")
-        if name in _MAKING_MAPS or any(self.of(leaf) is not None for leaf in tree_leaves(args)):
+        if name in MAKING_BLANKS:
+            self._blank[outputs] = {}
+        elif name in MAKING_MAPS or any(self.of(leaf) is not None for leaf in tree_leaves(args)):
             results = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
-            rule = _RULES.get(name, _same)
+            rule = RULES.get(name, same)
             for tensor, axes in zip(results, rule(self.of, args, results), strict=False):
-                # What does not add up is not known.
-                if axes is not None and tuple(map(size_of, axes)) == tuple(tensor.shape):
-                    self._axes[tensor] = axes
-                else:
-                    self._axes.pop(tensor, None)
+                self._carry(tensor, axes)
+            self._follow_images(name, args, results)
+            if name == "copy_" and args[0]._base is not None:
+                self._written(args[0]._base, args[0], args[1])
         return outputs
 
+    def _carry(self, tensor: Tensor, axes: Found) -> None:
+        # What does not add up is not known.
+        if axes is not None and tuple(map(size_of, axes)) == tuple(tensor.shape):
+            self._axes[tensor] = axes
+        else:
+            self._axes.pop(tensor, None)
 
-def _same(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    """Element by element: results that have the shape of all inputs together."""
-    known = [axes for leaf in tree_leaves(args) if (axes := of(leaf)) is not None]
-    rank = max(map(len, known))
-    sums: list[Axis] = [()] * rank
-    for axes in known:
-        for k, axis in enumerate(axes, rank - len(axes)):
-            found = union(sums[k], axis)
-            if found is None or (axis and size_of(found) != size_of(axis) and sums[k]):
-                return [_in_order(known, results[0])] * len(results)
-            sums[k] = found
-    return [_broadcast(tuple(sums), result) for result in results]
+    def _follow_images(self, name: str, args: tuple[Any, ...], results: list[Tensor]) -> None:
+        """Note of which image alone the results are; put the axis of images back where all come together in their order."""
+        inputs = [leaf for leaf in tree_leaves(args) if isinstance(leaf, Tensor)]
+        apart = self._apart(name, args, results) if name in _TAKING_APART else None
+        alone = {self._image[leaf] for leaf in inputs if leaf in self._image}
+        spanning = any(part.kind is Kind.IMAGE for leaf in inputs for axis in self.of(leaf) or () for part in axis)
+        for k, result in enumerate(results):
+            if apart is not None and apart[k] is not None:
+                self._image[result] = apart[k]
+            elif len(alone) == 1 and not spanning:
+                self._image[result] = next(iter(alone))
+            else:
+                self._image.pop(result, None)
+        if name in _PUTTING_TOGETHER and [self._image.get(leaf) for leaf in args[0]] == list(range(self._count)):
+            axes, dim = self.of(results[0]), (args[1] if len(args) > 1 else 0) % results[0].ndim
+            if axes is not None and results[0].shape[dim] == self._count:
+                self._axes[results[0]] = (*axes[:dim], self._images_axis, *axes[dim + 1 :])
+
+    def _apart(self, name: str, args: tuple[Any, ...], results: list[Tensor]) -> list[int | None] | None:
+        """Of which image each result is, where the operation takes the axis of images apart."""
+        axes = self.of(args[0])
+        dim = (args[2] if name.startswith("split") else args[1]) if len(args) > (2 if name.startswith("split") else 1) else 0
+        if axes is None or axes[dim] != self._images_axis:
+            return None
+        if name == "unbind":
+            return list(range(self._count))
+        if name == "select":
+            return [args[2] % self._count]
+        starts = [0]
+        if name == "slice":
+            starts = [slice(*(*args[2:4], None, None)[:2]).indices(self._count)[0]]
+        else:
+            for result in results:
+                starts.append(starts[-1] + result.shape[dim])
+        return [start if result.shape[dim] == 1 else None for start, result in zip(starts, results, strict=False)]
+
+    def _written(self, base: Tensor, part: Tensor, source: Tensor) -> None:
+        """``source`` was copied into ``part``, a view of ``base``, which then has its axes, where nothing else was in it."""
+        axes = self.of(source)
+        if base not in self._blank or axes is None:
+            return
+        placed = None if part.shape != source.shape else _region(base, part)
+        longer = None if placed is None else _around(base, axes, placed)
+        image, parts = self._image.get(source), self._blank[base]
+        if longer is None or parts.get(image, longer) != longer:  # pieces that do not fit each other
+            self._blank.pop(base)
+            self._axes.pop(base, None)
+            return
+        if image is None:
+            parts[None] = longer
+        elif base.shape[0] == self._count and _at(placed, part) == image:
+            parts[image] = longer
+        else:
+            parts[_ELSEWHERE] = (other(base.shape[0]), *longer[1:])
+        self._carry(base, self._together(parts))
+
+    def _together(self, parts: dict[Any, Axes]) -> Found:
+        """The axes of a tensor that was empty before ``parts`` were written into it; None before each image was."""
+        if _ELSEWHERE in parts:
+            return parts[_ELSEWHERE]
+        first = next(iter(parts.values()))
+        if any(axes != first for axes in parts.values()):
+            return None
+        if set(parts) == {None}:
+            return first
+        return (self._images_axis, *first[1:]) if set(parts) == set(range(self._count)) else None
+
+    @property
+    def _images_axis(self) -> Axis:
+        return (Part(Kind.IMAGE, self._count),)
 
 
-def _in_order(known: Sequence[Axes], result: Tensor) -> Found:
-    """Of tensors whose places contradict each other, those of the first that has a layout: what others are added to."""
-    shape = tuple(result.shape)
-    whole = (axes for axes in known if tuple(map(size_of, axes)) == shape)
-    return next((axes for axes in whole if not isinstance(told(axes, shape[1:]), str | None)), None)
+def _region(base: Tensor, part: Tensor) -> list[tuple[int | None, int]] | None:
+    """Of each dimension of ``base`` that of ``part`` which runs along it, and where it begins; (None, index) where one index was taken.
 
-
-def _broadcast(axes: Axes, result: Tensor) -> Found:
-    """``axes`` for a result that is larger where they have size 1, as a tensor that is not followed was added."""
-    if result.ndim < len(axes):
+    None where that cannot be told from how they lie in memory.
+    """
+    offset, k = int(part.storage_offset()) - int(base.storage_offset()), 0
+    found: list[tuple[int | None, int]] = []
+    if not base.is_contiguous():
         return None
-    filled: Axes = ((),) * (result.ndim - len(axes)) + axes
-    return tuple(axis if axis or size == 1 else other(size) for axis, size in zip(filled, result.shape, strict=True))
-
-
-def _view(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    return [None if axes is None else viewed(axes, results[0].shape)]
-
-
-def _permute(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    return [None if axes is None else tuple(axes[d] for d in args[1])]
-
-
-def _transpose(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    if axes is None:
-        return [None]
-    first, second = args[1:3] if len(args) > 2 else (0, len(axes) - 1)
-    turned = list(axes)
-    turned[first], turned[second] = axes[second], axes[first]
-    return [tuple(turned)]
-
-
-def _expand(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    return [None if axes is None else _broadcast(axes, results[0])]
-
-
-def _repeat(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    if axes is None:
-        return [None]
-    filled = ((),) * (len(args[1]) - len(axes)) + axes
-    return [tuple(joined((*other(times), *axis)) for times, axis in zip(args[1], filled, strict=True))]
-
-
-def _slice(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    if axes is None:
-        return [None]
-    dim = args[1] if len(args) > 1 else 0
-    size = args[0].shape[dim]
-    given = (*args[2:], *(None, None, 1)[len(args[2:]) :])
-    start, stop, step = slice(given[0], given[1], given[2]).indices(size)
-    return [_with(axes, dim, sliced(axes[dim], start, stop, step))]
-
-
-def _select(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    return [None if axes is None else _without(axes, [args[1]])] * len(results)
-
-
-def _unbind(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    return [None if axes is None else _without(axes, [args[1] if len(args) > 1 else 0])] * len(results)
-
-
-def _split(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    if axes is None:
-        return [None] * len(results)
-    dim = args[2] if len(args) > 2 else 0
-    found, start = [], 0
-    for result in results:
-        stop = start + result.shape[dim]
-        found.append(_with(axes, dim, sliced(axes[dim], start, stop, 1)))
-        start = stop
-    return found
-
-
-def _cat(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    tensors, dim = args[0], args[1] if len(args) > 1 else 0
-    tensors = [t for t in tensors if t.ndim == results[0].ndim]
-    dim %= results[0].ndim
-    known = [tuple(map(other, t.shape)) if of(t) is None else of(t) for t in tensors]
-    sums = list(known[0] or ())
-    for axes in known[1:]:
-        for k, axis in enumerate(axes or ()):
-            found = union(sums[k], axis) if k != dim else ()
-            if found is None:
-                return [None]
-            sums[k] = found
-    along = [(axes or ())[dim] for axes in known]
-    placed = [k for k, axis in enumerate(along) if is_placed(axis)]
-    if len(placed) > 1 or any(part.kind is Kind.IMAGE for axis in along for part in axis):
-        return [None]
-    whole: Axis | None = other(results[0].shape[dim])
-    if placed:
-        before = sum(t.shape[dim] for t in tensors[: placed[0]])
-        whole = lengthened(along[placed[0]], before, results[0].shape[dim] - before - size_of(along[placed[0]]))
-    sums[dim] = whole if whole is not None else ()
-    return [None if whole is None else tuple(sums)]
-
-
-def _stack(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    same = _same(of, (args[0],), [args[0][0]])[0]
-    if same is None:
-        return [None]
-    dim = (args[1] if len(args) > 1 else 0) % results[0].ndim
-    return [(*same[:dim], other(len(args[0])), *same[dim:])]
-
-
-def _reduce(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    dims = next((arg for arg in args[1:] if isinstance(arg, (int, list, tuple)) and not isinstance(arg, bool)), None)
-    if axes is None or dims is None:
-        return [None] * len(results)
-    dims = [dims] if isinstance(dims, int) else list(dims) or list(range(len(axes)))
-    dims = [d % len(axes) for d in dims]
-    kept = tuple(() if k in dims else axis for k, axis in enumerate(axes))
-    return [kept if result.ndim == len(axes) else _without(axes, dims) for result in results]
-
-
-def _squeeze(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    return [None if axes is None else viewed(axes, results[0].shape)]
-
-
-def _roll(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    shifts, dims = list(args[1]), list(args[2]) if len(args) > 2 else []
-    for by, dim in zip(shifts, dims, strict=False):
-        axes = None if axes is None else _with(axes, dim, rolled(axes[dim], by))
-    return [axes if len(dims) == len(shifts) else None]
-
-
-def _picked(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    """Indices taken from some dimensions in an order that is not known."""
-    axes = of(args[0])
-    if axes is None or results[0].ndim != len(axes):
-        return [None]
-    dims = range(len(axes))
-    if isinstance(args[1], int):
-        dims = range(args[1] % len(axes), args[1] % len(axes) + 1)
-    elif isinstance(args[1], (list, tuple)) and args[1] and all(isinstance(d, int) for d in args[1]):
-        return [tuple(other(size_of(axis)) if k in [d % len(axes) for d in args[1]] else axis for k, axis in enumerate(axes))]
-    elif isinstance(args[1], (list, tuple)):
-        picked = [k for k, index in enumerate(args[1]) if index is not None]
-        if len(picked) != 1 or args[1][picked[0]].ndim != 1:
-            return [None]
-        dims = range(picked[0], picked[0] + 1)
-    return [tuple(other(results[0].shape[k]) if k in dims else axis for k, axis in enumerate(axes))]
-
-
-def _pad(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    pads = list(args[1])
-    for k in range(len(pads) // 2):
-        dim = -1 - k
-        longer = None if axes is None else lengthened(axes[dim], pads[2 * k], pads[2 * k + 1])
-        axes = None if axes is None or longer is None else _with(axes, dim, longer)
-    return [axes]
-
-
-def _convolution(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes, result = of(args[0]), results[0]
-    if axes is None:
-        return [pictures(result.shape) if result.ndim == 4 and of(args[1]) is None and len(result) > 1 else None]
-    channels = other(result.shape[1])
-    if axes[1] and axes[1][0].kind is Kind.IMAGE and result.shape[1] % axes[1][0].size == 0:
-        # One kernel for each image: the images are groups.
-        channels = (axes[1][0], *other(result.shape[1] // axes[1][0].size))
-    spatial = [_windowed(axis, size) for axis, size in zip(axes[2:], result.shape[2:], strict=False)]
-    return [(axes[0], channels, *spatial)]
-
-
-def _pooling(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    if axes is None or results[0].ndim != len(axes):
-        return [None] * len(results)
-    kept = results[0].ndim - 2 if results[0].ndim == 4 else results[0].ndim - 1
-    return [(*axes[:kept], *(_windowed(axis, size) for axis, size in zip(axes[kept:], results[0].shape[kept:], strict=True)))]
-
-
-def _windowed(axis: Axis, size: int) -> Axis:
-    """A dimension behind a convolution, pooling or resizing along it."""
-    if len(axis) == 1 and axis[0].whole:
-        return fresh(axis[0].kind, size)
-    return axis if size_of(axis) == size else other(size)
-
-
-def _shuffled(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    """Pixels into channels, or back: rows and columns stay what they are."""
-    return _convolution(of, args[:1] * 2, results) if of(args[0]) is None else _convolution(of, (args[0], None), results)
-
-
-def _im2col(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    if axes is None or len(axes) != 4 or not (is_whole(axes[2], Kind.ROW) and is_whole(axes[3], Kind.COL)):
-        return [None]
-    _, kernel, dilation, padding, stride = args
-    grid = [
-        (size + 2 * p - d * (k - 1) - 1) // s + 1
-        for size, k, d, p, s in zip(args[0].shape[2:], kernel, dilation, padding, stride, strict=True)
-    ]
-    return [(axes[0], other(results[0].shape[1]), with_tokens((grid[0], grid[1]), 0))]
-
-
-def _col2im(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    if axes is None or len(axes) != 3 or raster(axes[2]) is None:
-        return [None]
-    rows, cols = results[0].shape[2:]
-    return [(axes[0], other(results[0].shape[1]), fresh(Kind.ROW, rows), fresh(Kind.COL, cols))]
-
-
-def _product(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    """mm and bmm: rows of the first, columns of the second; what is summed over is gone."""
-    first, second = of(args[0]), of(args[1])
-    shape = results[0].shape
-    rows = first[-2] if first is not None else other(shape[-2])
-    cols = second[-1] if second is not None else other(shape[-1])
-    lead: list[Axis] = []
-    for k in range(len(shape) - 2):
-        both = union(first[k] if first is not None else other(shape[k]), second[k] if second is not None else other(shape[k]))
-        if both is None:
-            return [None]
-        lead.append(both)
-    return [(*lead, rows, cols)]
-
-
-def _added_product(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    return _product(of, args[1:], results)
-
-
-def _linear(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    return [None if axes is None else (*axes[:-1], other(results[0].shape[-1]))]
-
-
-def _attended(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    query, value = of(args[0]), of(args[2])
-    return [None if query is None else (*query[:-1], value[-1] if value is not None else other(results[0].shape[-1]))]
-
-
-def _normalized(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    """The first result is as the input; statistics are not followed."""
-    return [of(args[0])]
-
-
-def _flat_unknown(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    return [None] * len(results)
-
-
-def _with(axes: Axes, dim: int, axis: Axis) -> Axes:
-    dim %= len(axes)
-    return (*axes[:dim], axis, *axes[dim + 1 :])
-
-
-def _without(axes: Axes, dims: Sequence[int]) -> Axes:
-    gone = [d % len(axes) for d in dims]
-    return tuple(axis for k, axis in enumerate(axes) if k not in gone)
-
-
-def _named(rule: Rule, names: str) -> dict[str, Rule]:
-    return dict.fromkeys(names.split(), rule)
-
-
-# Operations that are over rows and columns whatever came before them.
-_MAKING_MAPS = ("convolution", "mkldnn_convolution")
-
-_RULES: dict[str, Rule] = {
-    **_named(_view, "view _unsafe_view reshape _reshape_alias view_copy unsqueeze squeeze"),
-    **_named(_permute, "permute"),
-    **_named(_transpose, "transpose t transpose_ t_"),
-    **_named(_expand, "expand"),
-    **_named(_repeat, "repeat"),
-    **_named(_slice, "slice"),
-    **_named(_select, "select"),
-    **_named(_unbind, "unbind"),
-    **_named(_split, "split split_with_sizes"),
-    **_named(_cat, "cat"),
-    **_named(_stack, "stack"),
-    **_named(_reduce, "mean sum amax amin max min var std prod logsumexp norm linalg_vector_norm"),
-    **_named(_roll, "roll"),
-    **_named(_picked, "index index_select gather flip"),
-    **_named(_pad, "constant_pad_nd reflection_pad2d replication_pad2d"),
-    **_named(_convolution, "convolution mkldnn_convolution"),
-    **_named(
-        _pooling,
-        "max_pool2d_with_indices avg_pool2d _adaptive_avg_pool2d adaptive_max_pool2d upsample_bilinear2d upsample_nearest2d"
-        " upsample_bicubic2d"
-        " _upsample_bilinear2d_aa _upsample_bicubic2d_aa _adaptive_avg_pool3d adaptive_avg_pool1d avg_pool1d",
-    ),
-    **_named(_shuffled, "pixel_shuffle pixel_unshuffle"),
-    **_named(_im2col, "im2col"),
-    **_named(_col2im, "col2im"),
-    **_named(_product, "mm bmm"),
-    **_named(_added_product, "addmm baddbmm"),
-    **_named(_linear, "linear mkldnn_linear"),
-    **_named(
-        _attended,
-        "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention _scaled_dot_product_efficient_attention"
-        " _scaled_dot_product_cudnn_attention _scaled_dot_product_attention_math scaled_dot_product_attention",
-    ),
-    **_named(
-        _normalized,
-        "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training cudnn_batch_norm native_layer_norm"
-        " native_group_norm"
-        " _native_multi_head_attention _transformer_encoder_layer_fwd _fused_rms_norm native_channel_shuffle",
-    ),
-    **_named(_flat_unknown, "as_strided unfold lstm mkldnn_rnn_layer sort topk grid_sampler_2d _fft_r2c _fft_c2r _fft_c2c cumsum"),
-}
+    for size, stride in zip(base.shape, base.stride(), strict=True):
+        start, offset = divmod(offset, max(1, stride))
+        along = k < part.ndim and part.stride(k) == stride and start + part.shape[k] <= size
+        found.append((k if along else None, start))
+        k += along
+    return found if k == part.ndim else None
+
+
+def _at(placed: Sequence[tuple[int | None, int]] | None, part: Tensor) -> int | None:
+    """Which one index of the first dimension was written to."""
+    if placed is None:
+        return None
+    along, start = placed[0]
+    return start if along is None or part.shape[along] == 1 else None
+
+
+def _around(base: Tensor, axes: Axes, placed: Sequence[tuple[int | None, int]]) -> Found:
+    """The axes of ``base``, into which a tensor of ``axes`` was written where ``placed`` says; () for where one index was taken."""
+    found: list[Axis] = []
+    for size, (k, start) in zip(base.shape, placed, strict=True):
+        axis = () if k is None else lengthened(axes[k], start, size - start - size_of(axes[k]))
+        if axis is None:
+            return None
+        found.append(axis)
+    return tuple(found)

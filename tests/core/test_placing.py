@@ -31,6 +31,40 @@ def tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
+def batched(x: Tensor, rows: int = 11, cols: int = 16, order: tuple[int, ...] = (0, 1)) -> Tensor:
+    """As torchvision's detectors do it: images are resized one by one, and written into an empty batch with room behind them."""
+    made = [F.interpolate((image - 0.5)[None], scale_factor=1.25)[0] for image in x]
+    batch = made[0].new_full((len(made), CHANNELS, rows, cols), 0)
+    for k, image in zip(order, made, strict=True):
+        batch[k, :, : image.shape[1], : image.shape[2]].copy_(image)
+    return batch
+
+
+def framed(x: Tensor) -> Tensor:
+    frame = torch.zeros(IMAGES, CHANNELS + 2, ROWS + 2, COLS + 1)
+    frame[:, 1:-1, 1:-1, 1:] = x
+    return frame
+
+
+def half_written(x: Tensor) -> Tensor:
+    batch = x.new_zeros(x.shape)
+    batch[0] = x[0]
+    return batch
+
+
+def turned_and_not(x: Tensor) -> Tensor:
+    batch = x.new_zeros(IMAGES, CHANNELS, COLS, COLS)
+    batch[0, :, :ROWS] = x[0]
+    batch[1, :, :, :ROWS] = x[1].transpose(1, 2)
+    return batch
+
+
+def halves_swapped(x: Tensor) -> Tensor:
+    made = torch.zeros(x.shape)
+    made[:, :, : ROWS // 2], made[:, :, ROWS // 2 :] = x[:, :, ROWS // 2 :], x[:, :, : ROWS // 2]
+    return made
+
+
 def windows(x: Tensor) -> Tensor:
     """(N, windows, places within, C), in windows of 4 x 4."""
     n, c, rows, cols = x.shape
@@ -57,7 +91,13 @@ def attention(x: Tensor) -> Tensor:
         (lambda x: F.max_pool2d(x, 2), Maps()),
         (lambda x: F.interpolate(x, size=(5, 7)), Maps()),
         (lambda x: F.pixel_unshuffle(x, 2), Maps()),
-        (lambda x: F.pad(x, (1, 1, 2, 2)), Maps()),
+        (lambda x: F.pad(x, (1, 1, 1, 1)), Maps()),
+        (lambda x: F.pad(x, (4, 4, 4, 4))[:, :, 4:-4, 4:-4], Maps()),
+        (lambda x: F.conv2d(F.pad(x, (2, 2, 2, 2)), torch.ones(4, 6, 5, 5)), Maps()),
+        (lambda x: F.conv2d(F.pad(x, (0, 1, 0, 1)), torch.ones(4, 6, 3, 3), stride=2, padding=1), Maps()),
+        (lambda x: F.max_pool2d(F.pad(x, (2, 2, 2, 2)), 5, 1), Maps()),
+        (lambda x: F.conv2d(F.conv2d(x, torch.ones(4, 6, 3, 3)), torch.ones(4, 4, 3, 3)), Maps()),
+        (lambda x: F.conv2d(x[:, :, 1:, :-1], torch.ones(4, 6, 3, 3)), Maps()),
         (lambda x: x * x.mean((2, 3), keepdim=True).sigmoid(), Maps()),
         (lambda x: x.view(IMAGES, 2, 3, ROWS, COLS).transpose(1, 2).reshape(x.shape), Maps()),
         (lambda x: torch.cat([x, x[:, :2]], dim=1), Maps()),
@@ -74,6 +114,13 @@ def attention(x: Tensor) -> Tensor:
         (lambda x: F.conv2d(with_class(x)[:, 1:].transpose(1, 2).view(x.shape), torch.ones(4, 6, 2, 2), stride=2), Maps()),
         (lambda x: unwindowed(windows(x)), ChannelsLast()),
         (lambda x: x.roll((2, 3), (2, 3)).roll((-2, -3), (2, 3)), Maps()),
+        (batched, Maps()),
+        (lambda x: F.conv2d(batched(x), torch.ones(4, 6, 3, 3)).permute(0, 2, 3, 1), ChannelsLast()),
+        (framed, Maps()),
+        (lambda x: torch.stack([image.relu() for image in x]), Maps()),
+        (lambda x: torch.stack([image.permute(1, 2, 0) for image in x.unbind()]), ChannelsLast()),
+        (lambda x: torch.cat([x[k : k + 1] * 2 for k in range(len(x))]), Maps()),
+        (lambda x: torch.cat([part.permute(0, 2, 3, 1) for part in x.split(1)]), ChannelsLast()),
         (lambda x: F.conv2d(x.unfold(2, 3, 1).mean(-1), torch.ones(4, 6, 3, 3)), Maps()),
         # A Linear over places mixes them; what it is added to says where the sum belongs.
         (lambda x: tokens(x) + F.linear(tokens(x).transpose(1, 2), torch.ones(96, 96)).transpose(1, 2), Tokens(0, (ROWS, COLS))),
@@ -86,6 +133,16 @@ def test_places_are_followed(operation: Callable[[Tensor], Tensor], expected: La
 @pytest.mark.parametrize(
     ("operation", "reason"),
     [
+        (lambda x: batched(x, order=(1, 0)), "does not keep the images apart"),
+        (lambda x: torch.stack([x[1], x[0]]), "does not keep the images apart"),
+        (lambda x: torch.stack([x[0] + x[1], x[1]]), "does not keep the images apart"),
+        (lambda x: x[:, :, ROWS // 2 :], r"rows 50% to 100%, cols 0% to 100%"),
+        (lambda x: F.conv2d(x[:, :, :, : COLS // 2], torch.ones(4, 6, 3, 3), padding=1), r"rows 0% to 100%, cols 0% to 50%"),
+        (lambda x: tokens(x[:, :, ROWS // 2 :]), r"rows 50% to 100%"),
+        (lambda x: x[:, :, 4:] + x[:, :, :4], r"rows 50% to 100%"),
+        (lambda x: F.pad(x, (0, 0, 0, 4)), r"rows 0% to 150%"),
+        (lambda x: F.conv2d(x.rot90(1, (2, 3)), torch.ones(4, 6, 3, 3)), "belong to no places"),
+        (lambda x: F.conv2d(F.grid_sample(x, torch.zeros(IMAGES, 9, 9, 2), align_corners=False), torch.ones(4, 6, 3, 3)), "no places"),
         (windows, "not in the order of rows and columns"),
         (lambda x: windows(x).flatten(1, 2), "not in the order of rows and columns"),
         (lambda x: windows(x).flatten(0, 1), "does not keep the images apart"),
@@ -111,6 +168,9 @@ def test_what_has_no_places_in_order_is_refused(operation: Callable[[Tensor], Te
 def test_what_is_not_known_is_left_open() -> None:
     assert followed(lambda x: x.unfold(2, 3, 1).mean(-1)) is None
     assert followed(lambda x: torch.fft.ifft2(torch.fft.fft2(x)).real) is None
+    assert followed(half_written) is None
+    assert followed(turned_and_not) is None
+    assert followed(halves_swapped) is None
     assert followed(lambda x: F.adaptive_avg_pool2d(x, 1)) is None, "one place: the sizes tell"
 
 
@@ -177,6 +237,6 @@ def test_windows_side_by_side_are_not_rows() -> None:
     assert joined(within_first) == within_first
     assert raster((*fresh(Kind.COL, 12), *fresh(Kind.ROW, 8))) is None
     assert sliced(fresh(Kind.ROW, 8), 0, 8, 2) == (Part(Kind.ROW, 4, 2, 8),)
-    assert sliced(fresh(Kind.ROW, 8), 2, 6, 1) == fresh(Kind.ROW, 4), "a crop is a smaller picture"
+    assert sliced(fresh(Kind.ROW, 8), 2, 6, 1) == fresh(Kind.ROW, 4, (0.25, 0.75)), "a crop is a part of the picture"
     assert union(fresh(Kind.ROW, 8), fresh(Kind.COL, 8)) is None
     assert union(other(8), fresh(Kind.COL, 8)) == fresh(Kind.COL, 8)

@@ -143,7 +143,8 @@ def test_what_does_not_answer_is_not_judged() -> None:
     assert at(network(lambda x: x * 0, Maps())).why == "it does not depend on the picture"
     same = at(network(lambda x: x.mean((2, 3), keepdim=True).expand_as(x), Maps()))
     assert (same.aligned, same.why) == (None, "the same change everywhere")
-    assert at(network(lambda x: x / 0, Maps())).why == "values are not finite"
+    # Of the nine pictures of the test alone: a network that gives them for any is not loaded.
+    assert at(network(lambda x: x / (len(x) != 9), Maps())).why == "values are not finite"
 
 
 def test_the_score_is_that_of_chance_without_places() -> None:
