@@ -1,0 +1,136 @@
+"""``interp scan``: one pass of a data set through a network, as tables."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from interp.cli.keeping import Interrupted
+from interp.cli.options import Flag, ModelName, ModelOptions, OneModel, SaveOptions, Saving, Words
+from interp.cli.publish import publish
+from interp.cli.words import at_least
+from interp.errors import InterpError
+
+if TYPE_CHECKING:
+    from interp.activations.stream import Step
+    from interp.core.model import Model
+    from interp.datasets import DataSet
+    from interp.images import Photo
+    from interp.report.product import Product, Tick
+    from interp.runs import InputEntry
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Pass a data set through a network once: for every channel its strongest pictures, statistics, neighbours, as Parquet tables."""
+
+    model: ModelName = "embedded"
+    images: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of pictures (folders inside are labels), .tar or a folder of them (WebDataset), a Hugging Face data set on disk, .npz, or
+    torchvision:MNIST:FOLDER."""
+    layers: Words = ()
+    """Layers or globs; every convolution and the classes if none are named."""
+    top: int = 9
+    """How many of the strongest and of the weakest pictures of each channel."""
+    labels: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """CSV of name,label, in place of the labels that the data set has."""
+    batch_size: int = 32
+    """Pictures that go through the network at once."""
+    no_correlations: Flag = False
+    """Leave out correlations between channels of a layer, which take memory in layers of thousands."""
+    loading: OneModel = field(default_factory=ModelOptions)
+    saving: Saving = field(default_factory=SaveOptions)
+
+    def run(self) -> None:
+        from interp.activations.stream import ScanConfig
+
+        at_least(1, self.batch_size, "--batch-size")
+        at_least(1, self.top, "--top")
+        data = opened(self.images, self.labels)
+        config = ScanConfig(top=self.top, batch=self.batch_size, correlations=not self.no_correlations)
+        parent = self.saving.out.parent if self.saving.out is not None else Path("results") / "scan"
+
+        def make(model: Model, pictures: list[Photo], tick: Tick) -> Product:
+            from interp.report.scan import Asked, scanned
+
+            with kept(parent, self) as (checkpoint, step):
+                return scanned(model, data, Asked(self.layers, config, checkpoint), lambda s: step(s, tick))
+
+        publish(
+            "scan",
+            self,
+            lambda: self.loading.load(self.model),
+            make,
+            reference=self.model,
+            seed=self.loading.seed,
+            saving=self.saving,
+            inputs=DataFiles(self.images or "", data, self.labels),
+        )
+
+
+def opened(images: str | None, labels: Path | None) -> DataSet:
+    """The data set of the options; raises InterpError where there is none."""
+    from interp import datasets
+
+    if images is None:
+        raise InterpError("no pictures are named: give --images DIR, a folder of pictures or another data set")
+    data = datasets.open(images)
+    return data if labels is None else datasets.with_labels(data, labels)
+
+
+class DataFiles:
+    """What the manifest says of the files of a data set: hashed when it is asked for, once the model is loaded."""
+
+    def __init__(self, reference: str, data: DataSet, labels: Path | None) -> None:
+        self._reference, self._data, self._labels = reference, data, labels
+
+    def __iter__(self) -> Iterator[InputEntry]:
+        from interp.datasets.opening import root_of
+        from interp.runs import InputEntry
+        from interp.runs.inputs import in_folder
+
+        root = root_of(self._reference)
+        for path, below in self._data.files():
+            entry = InputEntry.of(path)
+            yield replace(entry, path=in_folder(root, PurePath(below))) if root.is_dir() else entry
+        if self._labels is not None:
+            yield InputEntry.of(self._labels)
+
+
+@contextmanager
+def kept(parent: Path, command: object) -> Iterator[tuple[Path, Callable[[Step, Tick], None]]]:
+    """A checkpoint in a hidden file of ``parent``, found again by the same ``command``; removed once the pass is complete.
+
+    Where the pass is interrupted or fails it stays, and the message says so. Gives the file, and what shows a step.
+    """
+    from interp.cli.progress import PICTURES
+    from interp.runs import config_entry
+    from interp.runs.plain import canonical
+
+    digest = hashlib.sha256(canonical(config_entry(command)).encode("ascii")).hexdigest()[:16]
+    checkpoint = parent / f".{digest}.scan"
+    said = "the pass is kept up to its last checkpoint, the same command goes on from there"
+
+    def step(at: Step, tick: Tick) -> None:
+        if at.note:
+            sys.stderr.write(f"interp: {at.note}\n")
+        tick(PICTURES, at.done, at.total)
+
+    try:
+        yield checkpoint, step
+    except BaseException as error:
+        if checkpoint.exists():
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted(f"interrupted; {said}") from None
+            if isinstance(error, InterpError):
+                raise type(error)(f"{error}; {said}") from error
+            sys.stderr.write(f"interp: {said}\n")
+        raise
+    checkpoint.unlink(missing_ok=True)
