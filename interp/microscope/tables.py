@@ -1,0 +1,61 @@
+"""The open interface: what was found, as Parquet files beside the pages."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from interp.activations import stream
+from interp.microscope.contents import put
+from interp.microscope.results import LayerWork
+from interp.site.microscope.address import DATA
+
+# Its names are not told to a type checker.
+_arrow: Any = pa
+
+
+def write_tables(site: Path, scan: stream.Scan, work: Sequence[LayerWork]) -> None:
+    """Write ``data/NAME.parquet``: the tables of the pass (`stream.tables`), ``optimized`` and, where there are curves, ``tuning``."""
+    tables = stream.tables(scan, work[0].plan.model) | {"optimized": _optimized(work), "tuning": _tuning(work)}
+    for name, table in tables.items():
+        if table.num_columns:
+            buffer = io.BytesIO()
+            pq.write_table(table, buffer, compression="zstd")
+            put(site, f"{DATA}/{name}.parquet", buffer.getvalue())
+
+
+def _optimized(work: Sequence[LayerWork]) -> Any:
+    """A row per optimized image: its score, the ratio to the natural maximum, what was measured, what speaks against it."""
+    rows = [
+        {
+            "layer": layer.layer,
+            "channel": unit.channel,
+            "kind": made.name,
+            "score": None if made.failed else made.score,
+            "natural_ratio": made.ratio,
+            "never_fired": made.dead,
+            "notes": "; ".join(made.notes),
+            **{name: made.numbers.get(name) for name in ("above_noise", "kept_shifted", "kept_jpeg", "contrast", "saturation")},
+        }
+        for layer in work
+        for unit in layer.units()
+        for made in unit.made
+    ]
+    return _arrow.Table.from_pylist(rows)
+
+
+def _tuning(work: Sequence[LayerWork]) -> Any:
+    """A row per unit, family and position, with the answer."""
+    rows = [
+        {"layer": layer.layer, "channel": channel, "family": family, "position": position, "answer": float(answer)}
+        for layer in work
+        for family, answers in layer.tuning.items()
+        for channel, curve in enumerate(answers)
+        for position, answer in enumerate(curve)
+    ]
+    return _arrow.Table.from_pylist(rows)

@@ -1,0 +1,25 @@
+"""Numbers as a page shows them."""
+
+from __future__ import annotations
+
+import math
+
+
+def number(value: float | int | str | None, decimals: int | None = None) -> str:
+    """A number in four significant digits, or with so many ``decimals``; whole ones with commas; words as they are."""
+    if isinstance(value, str):
+        return value
+    if value is None or math.isnan(value):
+        return "none"
+    if math.isinf(value):
+        return "infinite" if value > 0 else "-infinite"
+    if decimals is not None:
+        return f"{value:.{decimals}f}" if abs(value) < 1e6 else f"{value:.3g}"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.1f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def counted(count: int, word: str) -> str:
+    """``1 unit``, ``2,048 units``."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
