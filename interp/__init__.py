@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from interp.core.model import Layer, Model
     from interp.core.unit import Unit
     from interp.errors import InterpError
-    from interp.images import Photo
+    from interp.images import Photo, Preprocess
     from interp.images import load as photos
     from interp.zoo.loading import load
 
@@ -30,6 +30,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "load": ("interp.zoo.loading", "load"),
     "photos": ("interp.images", "load"),
     "Photo": ("interp.images", "Photo"),
+    "Preprocess": ("interp.images", "Preprocess"),
     "Unit": ("interp.core.unit", "Unit"),
     "Layer": ("interp.core.model", "Layer"),
     "Model": ("interp.core.model", "Model"),
@@ -61,6 +62,7 @@ __all__ = [
     "Layer",
     "Model",
     "Photo",
+    "Preprocess",
     "Unit",
     "activations",
     "attribution",

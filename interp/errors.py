@@ -35,3 +35,11 @@ def nearest(name: str, choices: Iterable[str], count: int = 3) -> str:
     if not close:
         return ""
     return "did you mean " + " or ".join(f"'{lowered[c]}'" for c in close) + "?"
+
+
+def a(thing: object) -> str:
+    """The kind of ``thing`` with its article: ``a Tensor``, ``an OrderedDict``; ``None`` for nothing."""
+    if thing is None:
+        return "None"
+    name = type(thing).__name__
+    return f"{'an' if name[0] in 'AEIOUaeio' else 'a'} {name}"

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
 from interp import bands
-from interp.errors import BadFile, InterpError, nearest
+from interp.decoding import MOST_PIXELS, SUFFIXES, opened
+from interp.errors import BadFile, InterpError, a, nearest
 
 _SAMPLE_FILES = {
     "cat": "chelsea.png",
@@ -30,9 +31,20 @@ _SAMPLE_FILES = {
     "hubble": "hubble_deep_field.jpg",
 }
 SAMPLES = tuple(_SAMPLE_FILES)
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".avif")
-# Above this a file is refused before it is decoded: 200 million pixels are 600 MB.
-MOST_PIXELS = 200_000_000
+__all__ = [
+    "MOST_PIXELS",
+    "SAMPLES",
+    "SUFFIXES",
+    "Photo",
+    "Preprocess",
+    "array",
+    "load",
+    "of_bytes",
+    "read",
+    "sample",
+    "tensor",
+    "uint8",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +82,33 @@ class Photo:
         return uint8(np.repeat(chosen, 3, axis=2) if len(self.shown) == 1 else chosen)
 
 
+AnyPhoto = Photo | Image.Image | UInt8[np.ndarray, "_ _ 3"]
+"""A photograph, or what stands for one in Python: a picture of Pillow, or 8-bit RGB pixels."""
+
+
+def _as_photo(given: object) -> Photo:
+    """Raises InterpError for what is no `AnyPhoto`."""
+    if isinstance(given, Photo):
+        return given
+    if isinstance(given, Image.Image):
+        pixels = np.array(_rgb(ImageOps.exif_transpose(given)))
+    elif isinstance(given, np.ndarray):
+        if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] != 3 or 0 in given.shape:
+            said = f"an array of {given.dtype} of shape {given.shape} is no picture"
+            raise InterpError(f"{said}: give uint8 (rows, cols, 3), or the mission itself a tensor (n, channels, rows, cols) in [0, 1]")
+        pixels = given
+    else:
+        named = isinstance(given, (str, Path))
+        what = f"'{given}' is the name of a picture" if named else f"{a(given)} is no picture"
+        example = f"model.preprocess(interp.photos('{given if named else 'cat'}'))"
+        raise InterpError(f"{what}: load pictures with interp.photos, as in `{example}`")
+    return Photo("picture", pixels, hashlib.sha256(pixels.tobytes()).hexdigest())
+
+
+# Pictures in [0, 1] deviate by half of that at most; more is made up, which a little of is let through.
+_MOST_STD = 2.0
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """From a picture to a model's input: shorter side to ``resize``, centre crop to ``size``; mean and std per channel.
@@ -91,22 +130,30 @@ class Preprocess:
             hint = nearest(self.interpolation, modes) or "there are " + ", ".join(modes)
             raise InterpError(f"no interpolation '{self.interpolation}': {hint}")
         if len(self.size) != 2 or min(self.size) < 1 or (self.resize is not None and self.resize < 1):
-            raise InterpError(f"images of size {self.size} (rows, cols), shorter side resized to {self.resize}, are not possible")
+            resized = "" if self.resize is None else f", shorter side resized to {self.resize},"
+            raise InterpError(f"images of size {self.size} (rows, cols){resized} are not possible: give 1 px or more")
         if len(self.mean) != len(self.std) or not self.mean:
             raise InterpError(f"a mean of {len(self.mean)} and a std of {len(self.std)} channels: give as many of one as of the other")
         if not all(map(math.isfinite, (*self.mean, *self.std))):
             raise InterpError(f"the mean {self.mean} and std {self.std} of a preprocessing must be finite")
         if min(self.std) <= 0:
             raise InterpError(f"the std {self.std} of a preprocessing must be positive")
+        if not 0 <= min(self.mean) <= max(self.mean) <= 1 or max(self.std) > _MOST_STD:
+            values = f"the mean {self.mean} and std {self.std} of a preprocessing"
+            raise InterpError(f"{values} are no numbers of pictures in [0, 1]: divide both by 255 if they are of 0 to 255")
 
-    def __call__(self, photos: Photo | Sequence[Photo]) -> Float[Tensor, "n c h w"]:
+    def __call__(self, photos: AnyPhoto | Sequence[AnyPhoto]) -> Float[Tensor, "n c h w"]:
         """[0, 1] (N, channels, rows, cols), resized by Pillow as torchvision's presets do.
 
-        There are as many channels as ``mean`` has entries: the bands of a photo that has as many; else 3 are RGB and 1 is grey.
-        Raises InterpError for a photo that has neither.
+        There are as many channels as ``mean`` has entries: the bands of a photo that has as many; else 3 are RGB and 1 is grey. A photo may
+        be a picture of Pillow, or 8-bit pixels (rows, cols, 3). Raises InterpError for one that is none of these, or has other channels.
         """
-        photos = [photos] if isinstance(photos, Photo) else list(photos)
-        return torch.stack([self._input(photo) for photo in photos])
+        several = isinstance(photos, Iterable) and not isinstance(photos, (Image.Image, np.ndarray, str, Path))
+        given = cast("Iterable[object]", photos) if several else [photos]
+        inputs = [self._input(_as_photo(photo)) for photo in given]
+        if not inputs:
+            raise InterpError("no picture was given: give at least one")
+        return torch.stack(inputs)
 
     def uses_bands(self, photo: Photo) -> bool:
         """Whether the network sees the photo's bands, rather than its colours; raises InterpError where it can see neither."""
@@ -200,16 +247,17 @@ def sample(name: str) -> Photo:
     return replace(photo, name=name, path="", given=name)
 
 
-def load(references: Iterable[str | Path], bands_shown: Sequence[int] = ()) -> list[Photo]:
-    """Photographs from files, folders (their pictures, sorted by name) and names of samples such as ``cat``.
+def load(references: str | Path | Iterable[str | Path], bands_shown: Sequence[int] = ()) -> list[Photo]:
+    """Photographs from files, folders (their pictures, sorted by name) and names of samples such as ``cat``; several, or one.
 
-    Of a folder without pictures its arrays (``.npy``, ``.npz``). ``bands_shown`` are those of pictures with bands that are looked
-    at: three, as red, green and blue, or one, counted from 1; the first ones where none are named.
+    A folder holds what Pillow reads, or else arrays (``.npy``, ``.npz``) and TIFF files. ``bands_shown`` are those of pictures with bands
+    that are looked at: three, as red, green and blue, or one, counted from 1; the first ones where none are named.
 
-    Raises BadFile where a file is missing or no picture, or a folder holds none; InterpError where there are no such bands.
+    Raises BadFile where a file is missing or no picture, or a folder holds none, or arrays beside pictures that have no bands;
+    InterpError where there are no such bands.
     """
     photos: list[Photo] = []
-    for reference in references:
+    for reference in [references] if isinstance(references, (str, Path)) else references:
         path = Path(reference)
         if not path.exists() and str(reference) in _SAMPLE_FILES:
             photos.append(sample(str(reference)))
@@ -222,9 +270,15 @@ def load(references: Iterable[str | Path], bands_shown: Sequence[int] = ()) -> l
 
 def _pictures(folder: Path) -> list[Path]:
     files = sorted((p for p in folder.iterdir() if p.is_file()), key=lambda p: p.name)
-    for suffixes in (SUFFIXES, bands.ARRAYS):
-        if found := [p for p in files if p.suffix.lower() in suffixes]:
-            return found
+    found = [p for p in files if p.suffix.lower() in (*SUFFIXES, *bands.ARRAYS)]
+    arrays = [p for p in found if p.suffix.lower() in bands.ARRAYS]
+    plain = [p for p in found if p.suffix.lower() not in (*bands.ARRAYS, *bands.TIFF)]
+    if arrays and plain:
+        # Which are meant cannot be told, and what is left out silently is missed by nobody.
+        both = f"pictures ('{plain[0].name}') and {len(arrays)} array{'s' * (len(arrays) > 1)} ('{arrays[0].name}')"
+        raise BadFile(f"the folder '{folder}' holds {both}: name those that are meant: {folder}/*{arrays[0].suffix}, say")
+    if found:
+        return found
     raise BadFile(f"the folder '{folder}' holds no picture: looked for {', '.join((*SUFFIXES, *bands.ARRAYS))}")
 
 
@@ -265,6 +319,13 @@ def read(path: Path) -> Photo:
     return Photo(path.stem, _decoded(path), hashlib.sha256(data).hexdigest(), len(data), str(path), str(path))
 
 
+def of_bytes(name: str, data: bytes) -> Photo:
+    """A picture from the bytes of its file, where that is a part of another: a shard, a table. As `read` gives it; BadFile likewise."""
+    with opened(BytesIO(data), f"the picture '{name}'") as image:
+        pixels = np.array(_rgb(ImageOps.exif_transpose(image)))
+    return Photo(Path(name).stem, pixels, hashlib.sha256(data).hexdigest(), len(data), given=name)
+
+
 def _banded(path: Path, data: bytes, values: Float32[np.ndarray, "h w b"]) -> Photo:
     """A photo of bands, the first of which stand for its pixels."""
     shown = (1, 2, 3) if values.shape[2] >= 3 else (1,)
@@ -296,22 +357,8 @@ def _of_tiff(path: Path, data: bytes) -> Photo | None:
 
 def _decoded(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     """The pixels that Pillow reads; raises BadFile in one line."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as opened:
-                width, height = opened.size
-                if width * height > MOST_PIXELS:
-                    most = f"{MOST_PIXELS // 1_000_000} million"
-                    raise BadFile(f"the picture '{path}' has {width} x {height} px, more than {most}: make it smaller first")
-                return np.array(_rgb(ImageOps.exif_transpose(opened)))
-    except BadFile:
-        raise
-    except UnidentifiedImageError:
-        raise BadFile(f"'{path}' is no picture that can be read: give a file such as {', '.join(SUFFIXES[:4])}") from None
-    except Exception as error:  # whatever a decoder finds in a file that is none of its own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadFile(f"the picture '{path}' cannot be decoded: {reason}") from None
+    with opened(path, f"the picture '{path}'") as image:
+        return np.array(_rgb(ImageOps.exif_transpose(image)))
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -217,7 +217,11 @@ def test_a_folder_of_arrays_and_one_of_pictures_beside_arrays(tmp_path: Path) ->
         saved(tmp_path / f"{name}.npy", noise(6, 8, 4))
     assert [photo.name for photo in images.load([tmp_path])] == ["a", "b"]
     Image.new("RGB", (2, 2)).save(tmp_path / "c.png")
-    assert [photo.name for photo in images.load([tmp_path])] == ["c"], "arrays beside pictures are masks, maps or something else"
+    with pytest.raises(BadFile, match=r"holds pictures \('c.png'\) and 2 arrays \('a.npy'\): name those that are meant: .*\*\.npy, say"):
+        images.load([tmp_path])  # the arrays may be masks, maps or what is meant
+    (tmp_path / "c.png").unlink()
+    tifffile.imwrite(tmp_path / "c.tif", noise(6, 8, 4), photometric="minisblack")
+    assert [photo.name for photo in images.load([tmp_path])] == ["a", "b", "c"]
 
 
 def test_the_crop_never_reaches_over_the_border() -> None:

@@ -39,6 +39,7 @@ class GradCAMPlusPlus(CAM):
     name: ClassVar[str] = "gradcam++"
     title: ClassVar[str] = "Grad-CAM++"
     source: ClassVar[str] = "Chattopadhay et al. 2018, eq. 19"
+    by_channel: ClassVar[bool] = True
 
     @staticmethod
     def values(activations: Float[Tensor, "n c rows cols"], gradient: Float[Tensor, "n c rows cols"]) -> Float[Tensor, "n rows cols"]:
@@ -89,6 +90,7 @@ class XGradCAM(CAM):
     name: ClassVar[str] = "xgradcam"
     title: ClassVar[str] = "XGrad-CAM"
     source: ClassVar[str] = "Fu et al. 2020"
+    by_channel: ClassVar[bool] = True
 
     @staticmethod
     def values(activations: Float[Tensor, "n c rows cols"], gradient: Float[Tensor, "n c rows cols"]) -> Float[Tensor, "n rows cols"]:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interp.core.method import Degeneration, Fault
+from interp.core.unit import Unit
 
 # Below this many places a map that sits at its extreme is nothing unusual: a grid of 3 x 3 has few places to choose from.
 _ENOUGH_PLACES = 16
@@ -46,3 +47,13 @@ def class_token_only(name: str) -> Degeneration:
         "choose a layer before the last attention, such as the last block's first norm or the output of the block before"
     )
     return Degeneration(Fault.CLASS_TOKEN_ONLY, "class token only", sentence)
+
+
+def beyond_place(unit: Unit) -> Degeneration:
+    """Of a map whose channels have one weight each, where ``unit`` is one place of its layer."""
+    assert unit.at is not None
+    sentence = (
+        f"each channel has one weight, over all places, so the map of '{unit}' is not kept to what is seen at row {unit.at[0]}, column "
+        f"{unit.at[1]}: methods that weigh place by place are, such as hirescam, layercam and saliency"
+    )
+    return Degeneration(Fault.BEYOND_PLACE, "not kept to the place", sentence)

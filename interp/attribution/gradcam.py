@@ -20,7 +20,7 @@ from interp.attribution import onepass
 from interp.attribution.onepass import CAM
 from interp.core.method import Heatmap
 from interp.core.model import Model
-from interp.core.unit import Unit
+from interp.core.unit import AnyUnit
 
 METHOD = "Grad-CAM"
 
@@ -32,19 +32,21 @@ class GradCAM(CAM):
     name: ClassVar[str] = "gradcam"
     title: ClassVar[str] = METHOD
     source: ClassVar[str] = "Selvaraju et al. 2017"
+    by_channel: ClassVar[bool] = True
 
     @staticmethod
     def values(activations: Float[Tensor, "n c rows cols"], gradient: Float[Tensor, "n c rows cols"]) -> Float[Tensor, "n rows cols"]:
         return (gradient.mean(dim=(2, 3), keepdim=True) * activations).sum(dim=1)
 
 
-def of(model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit], layers: Sequence[str]) -> list[dict[str, Heatmap]]:
+def of(model: Model, images: Float[Tensor, "n c h w"], units: Sequence[AnyUnit], layers: Sequence[str]) -> list[dict[str, Heatmap]]:
     """Raw Grad-CAM of one unit per image at each of ``layers``: one {layer: Heatmap} per image, in the orders given.
 
     The map is ``sum_k w_k A_k`` (rows, cols), with A the layer's maps and ``w_k`` the mean over places of d score /
     d A_k. Its unit is that of the score. The score is a class's logit (a unit of the last layer), the mean over
-    places of any layer's channel, or one neuron of it (``unit.at``). Units may differ from image to image, in their
-    layers too. See `onepass.of` for what else holds.
+    places of any layer's channel, or one neuron of it (``unit.at``), of which the map is not kept to what is seen at its place, and
+    says so (`Fault.BEYOND_PLACE`). Units may differ from image to image, in their layers too; a class may go by its number or name,
+    a unit as it is written. See `onepass.of` for what else holds.
 
     The model, the images and their ``.grad`` are left as they were; the values are no part of any graph.
 

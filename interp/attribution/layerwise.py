@@ -87,11 +87,9 @@ class AlongPath(ABC):
         try:
             found = halving(at_once(model, image, unit, self.batch_size, _LEAST), along, _LEAST)
         except RuntimeError as error:
-            if "appears to not have been used in the graph" not in str(error) and "does not require grad" not in str(error):
+            if not places.is_cut(error):
                 raise
-            raise Unsupported(
-                f"no {self.title} of '{unit}' at '{self.layer}', on which the unit does not depend: {places.before(model, unit.layer)}"
-            ) from error
+            raise places.apart(model, unit, self.layer, self.title) from error
         found = (found[0] if isinstance(found, tuple) else found).detach()
         values = model.maps(self.layer, found).float().sum(dim=1)[0].cpu().numpy()
         cause = (class_token_only(self.layer),) if self._only_tokens(model, found) else ()

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from interp.attribution import completeness, wiring
 from interp.attribution.pixelwise import Explained, Pixelwise
 from interp.attribution.scoped import out_of_place, refusing
+from interp.core.heads import Output
 from interp.core.model import Model
 from interp.core.score import evaluate
 from interp.core.unit import Unit
@@ -40,7 +41,7 @@ RULED = (
 PASSING = (nn.ReLU, nn.Dropout, nn.Tanh)
 
 # Modules without a rule in Captum that only hand values on, so that the epsilon rule is exact for them.
-_HANDING_ON = (nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+_HANDING_ON = (Output, nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 # Operations that need no rule: they move values, or (Relu) put zero where there is no relevance to lose.
 _HARMLESS = {"View", "UnsafeView", "ReshapeAlias", "Clone", "Cat", "Stack", "Select", "Slice", "Permute", "Transpose", "T", "Unsqueeze"}

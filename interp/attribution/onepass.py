@@ -22,13 +22,13 @@ from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
 from interp.attribution import places
-from interp.attribution.degeneration import class_token_only, of_values
+from interp.attribution.degeneration import beyond_place, class_token_only, of_values
 from interp.core.layout import Tokens
 from interp.core.memory import by_parts
 from interp.core.method import Degeneration, Family, Heatmap, Place, frozen
 from interp.core.model import Model
 from interp.core.score import checked_units, score_of
-from interp.core.unit import Unit
+from interp.core.unit import AnyUnit, Unit
 from interp.errors import InterpError, Unsupported
 
 
@@ -37,7 +37,7 @@ class CAM(ABC):
     """A kind of class activation map at one layer, as a `Method`: what the metrics are given.
 
     ``values`` is the formula. ``needs_gradient``: whether it reads the score's gradient; a kind that does not says nothing
-    about the unit.
+    about the unit. ``by_channel``: whether the gradient gives each channel one weight, over all places.
     """
 
     name: ClassVar[str]
@@ -46,10 +46,11 @@ class CAM(ABC):
     place: ClassVar[Place] = Place.LAYER
     family: ClassVar[Family] = Family.CAM
     needs_gradient: ClassVar[bool] = True
+    by_channel: ClassVar[bool] = False
 
     layer: str
 
-    def __call__(self, model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit]) -> list[Heatmap]:
+    def __call__(self, model: Model, images: Float[Tensor, "n c h w"], units: Sequence[AnyUnit]) -> list[Heatmap]:
         """One Heatmap per image, (rows, cols) of the layer's maps; see `of` for what is raised."""
         return [maps[self.name, self.layer] for maps in of(model, images, units, [self.layer], [type(self)])]
 
@@ -74,7 +75,7 @@ class _Reading:
 
 
 def of(
-    model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit], layers: Sequence[str], kinds: Sequence[type[CAM]]
+    model: Model, images: Float[Tensor, "n c h w"], units: Sequence[AnyUnit], layers: Sequence[str], kinds: Sequence[type[CAM]]
 ) -> list[dict[tuple[str, str], Heatmap]]:
     """Raw maps of one unit per image, of every kind at every layer: one {(kind's name, layer): Heatmap} per image.
 
@@ -96,16 +97,16 @@ def of(
     images = model.checked(images)
     kinds = _kinds(kinds)
     names = _layers(model, layers)
-    units = checked_units(model, units, len(images))
+    asked = checked_units(model, units, len(images))
     differentiated = next((kind.title for kind in kinds if kind.needs_gradient), "")
     # A caller's inference_mode would leave no graph to differentiate.
     with torch.inference_mode(False):
         batch = images.clone() if images.is_inference() else images
 
         def explained(start: int, stop: int) -> list[dict[tuple[str, str], Heatmap]]:
-            return _explained(model, batch[start:stop], units[start:stop], names, kinds, differentiated)
+            return _explained(model, batch[start:stop], asked[start:stop], names, kinds, differentiated)
 
-        what = ("maps", tuple(names), tuple(dict.fromkeys(unit.layer for unit in units)), bool(differentiated), tuple(images.shape[1:]))
+        what = ("maps", tuple(names), tuple(dict.fromkeys(unit.layer for unit in asked)), bool(differentiated), tuple(images.shape[1:]))
         parts = by_parts(model, len(images), explained, what)
     return [maps for part in parts for maps in part]
 
@@ -134,7 +135,8 @@ def _heatmaps(kind: type[CAM], name: str, reading: _Reading, units: Sequence[Uni
         cause = (class_token_only(name),) if reading.class_token_only[i] and kind.needs_gradient else ()
         seen = of_values(values)
         cancelled = None if seen else kind.cancels(reading.activations[i], reading.gradient[i])
-        maps.append(Heatmap(frozen(values), unit, kind.title, name, degenerations=(*cause, *seen, *filter(None, [cancelled]))))
+        beyond = beyond_place(unit) if kind.by_channel and unit.at is not None and values.size > 1 else None
+        maps.append(Heatmap(frozen(values), unit, kind.title, name, degenerations=(*cause, *seen, *filter(None, [cancelled, beyond]))))
     return maps
 
 
@@ -161,7 +163,7 @@ def _differentiated(
     readings = {}
     for name, gradient in zip(names, gradients, strict=True):
         if gradient is None:
-            raise _apart(model, units[0], name, title)
+            raise places.apart(model, units[0], name, title)
         readings[name] = _reading(model, name, outputs[name].detach(), gradient)
     return readings
 
@@ -216,11 +218,7 @@ def _refuse_apart(model: Model, units: Sequence[Unit], asked: dict[str, Tensor],
         for name, tensor in asked.items():
             edge = get_gradient_edge(tensor)
             if (edge.node, edge.output_nr) not in reached:
-                raise _apart(model, next(u for u in units if u.layer == layer), name, title)
-
-
-def _apart(model: Model, unit: Unit, name: str, title: str) -> Unsupported:
-    return Unsupported(f"no {title} of '{unit}' at '{name}', on which the unit does not depend: {places.before(model, unit.layer)}")
+                raise places.apart(model, next(u for u in units if u.layer == layer), name, title)
 
 
 def _ancestors(output: Tensor) -> set[tuple[Any, int]]:

@@ -16,13 +16,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.attribution import places
 from interp.attribution.channels import Reduction, reduced
 from interp.attribution.degeneration import of_values
 from interp.attribution.scoped import undisturbed
 from interp.core.method import Degeneration, Family, Heatmap, Place, frozen
 from interp.core.model import Model
 from interp.core.score import checked_units
-from interp.core.unit import Unit
+from interp.core.unit import AnyUnit, Unit
+from interp.errors import Unsupported
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,29 +60,35 @@ class Pixelwise(ABC):
     place: ClassVar[Place] = Place.INPUT
     family: ClassVar[Family] = Family.GRADIENT
 
-    def __call__(self, model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit]) -> list[Heatmap]:
+    def __call__(self, model: Model, images: Float[Tensor, "n c h w"], units: Sequence[AnyUnit]) -> list[Heatmap]:
         """One Heatmap (rows, cols) per image, at the image's size.
 
-        Images are [0, 1]; units one per image, which may differ. Raises InterpError and UnknownName where they are not,
-        Unsupported where the method is not defined for this network.
+        Images are [0, 1]; units one per image, which may differ, or what `Model.unit` makes one of. Raises InterpError and UnknownName
+        where they are not, Unsupported where the method is not defined for this network.
         """
         found = self.explained(model, images, units)
         maps = reduced(found.values.float(), self.reduces_by).cpu().numpy()
+        named = checked_units(model, units, len(maps))
         return [
             Heatmap(frozen(values), unit, self.title, self.computed_at, measures, (*degenerations, *of_values(values)))
-            for values, unit, measures, degenerations in zip(maps, units, found.measures, found.degenerations, strict=True)
+            for values, unit, measures, degenerations in zip(maps, named, found.measures, found.degenerations, strict=True)
         ]
 
-    def raw(self, model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit]) -> Float[Tensor, "n c h w"]:
+    def raw(self, model: Model, images: Float[Tensor, "n c h w"], units: Sequence[AnyUnit]) -> Float[Tensor, "n c h w"]:
         """Signed attributions of each channel, before the reduction; no graph. Raises as a call does."""
         return self.explained(model, images, units).values
 
-    def explained(self, model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit]) -> Explained:
+    def explained(self, model: Model, images: Float[Tensor, "n c h w"], units: Sequence[AnyUnit]) -> Explained:
         """As `raw`, with each image's measures and degenerations."""
         images = model.checked(images)
         units = checked_units(model, units, len(images))
         with undisturbed(model.module):
-            return self._explain(model, images.clone(), units)
+            try:
+                return self._explain(model, images.clone(), units)
+            except RuntimeError as error:
+                if not places.is_cut(error):
+                    raise
+                raise Unsupported(f"no {self.title} of '{units[0]}': {places.detached(units[0])}") from error
 
     @property
     def reduces_by(self) -> Reduction:

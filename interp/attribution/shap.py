@@ -56,14 +56,13 @@ class GradientShap(Pixelwise):
         starts = distribution.of(model, image, self.baselines)
         method = captum.attr.GradientShap(Scores(model, [unit]))
         values = torch.zeros_like(image)
-        # What is drawn hangs on how much is drawn at once, so a limit must not change it.
-        together = min(self.batch_size, -(-self.n_samples // len(starts)))
-        at_once(model, image, unit, together, together)
+        # Points are drawn one after the other, from one baseline each: they are the same however many go through the network at once.
+        together = at_once(model, image, unit, min(self.batch_size, -(-self.n_samples // len(starts))))
         with drawing(image.device, self.seed, self.name, content(image[0])):
             for i, start in enumerate(starts.split(1)):
                 draws = self.n_samples // len(starts) + (i < self.n_samples % len(starts))
-                for begin in range(0, draws, self.batch_size):
-                    count = min(self.batch_size, draws - begin)
+                for begin in range(0, draws, together):
+                    count = min(together, draws - begin)
                     found = method.attribute(image, start, n_samples=count, stdevs=0.0, target=0).detach()
                     values += found * (count / draws / len(starts))
         scores = evaluate(model, torch.cat([image, starts]), [unit] * (1 + len(starts)), self.batch_size)

@@ -74,7 +74,7 @@ def _guarded(work: Callable[[], None]) -> int:
 def _parse(arguments: Sequence[str]) -> Any:
     """What the words ask for: a command with its options, still to be run."""
     from interp.cli.commands import COMMANDS
-    from interp.cli.configured import Given, parse, refuse, told
+    from interp.cli.configured import Given, parse, refuse, refuse_repeated, told
 
     name = arguments[0] if arguments else ""
     kind = COMMANDS.get(name)
@@ -84,6 +84,7 @@ def _parse(arguments: Sequence[str]) -> Any:
     if kind is None and name and not name.startswith("-"):
         near = nearest(name, COMMANDS) or f"there are {', '.join(COMMANDS)}"
         raise UnknownName(f"no command '{name}': {near}; {hint}")
+    refuse_repeated(arguments, several=("--set", "--config"))
     if kind is not None or name.startswith("-"):
         refuse(arguments, [name for name, kind in COMMANDS.items() if makes_run(kind)])
     return told(lambda: _choose(arguments), hint)

@@ -10,12 +10,15 @@ import tyro
 
 from interp.cli.catalogue import Methods, Metrics
 from interp.cli.compare import Attribute, Compare
+from interp.cli.diagnose import Diagnose
 from interp.cli.doctor import Doctor
 from interp.cli.gallery import Gallery
+from interp.cli.microscope import Microscope
 from interp.cli.options import Images, ModelName, ModelOptions, OneModel, SaveOptions, Saving, Words, layers_of, photos, target_of
-from interp.cli.publish import Make, publish
+from interp.cli.publish import Make, publish, tell
 from interp.cli.rerun import Rerun
 from interp.cli.runs import Runs
+from interp.cli.scan import Scan
 from interp.cli.verify import Verify
 from interp.cli.visualize import Visualize
 from interp.cli.whence import Whence
@@ -73,7 +76,9 @@ class Layers:
         from interp.cli.table import layer_table
 
         # The layers are the same whatever the weights, so none are fetched.
-        layer_table(replace(self.loading, random_weights=self.loading.weights is None).load(self.model), self.pattern)
+        model = replace(self.loading, random_weights=self.loading.weights is None).load(self.model)
+        layer_table(model, self.pattern)
+        tell(model)
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,8 @@ class Kernels:
             return of_kernels(model, names, KernelOptions(Order(self.order), Scale(self.scale), self.count))
 
         at_least(1, self.count, "--count")
+        if self.loading.memory is not None:
+            raise InterpError(f"--memory {self.loading.memory}: no image goes through the network for its kernels: leave it out")
         _publish("kernels", self, make, [])
 
 
@@ -186,6 +193,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "gradcam": Gradcam,
     "attribute": Attribute,
     "compare": Compare,
+    "scan": Scan,
+    "diagnose": Diagnose,
+    "microscope": Microscope,
     "methods": Methods,
     "metrics": Metrics,
     "rerun": Rerun,

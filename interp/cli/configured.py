@@ -16,6 +16,10 @@ from interp.errors import BadFile, InterpError
 Config = TypeVar("Config")
 
 OPTION = "--config"
+# What tyro says of values that fit none of an option's types, with the types as it writes them.
+_UNFIT = re.compile(
+    r"Error parsing (?P<option>--\S+): no type matching \{None\}\|\{(?P<kinds>.*?)\} could be instantiated from \[(?P<values>.*?)\]"
+)
 HELP = f"{OPTION} FILE takes the options from a file, the config.yaml or manifest.json of a run; what is typed goes before them."
 
 
@@ -36,6 +40,7 @@ def parse(config: type[Config], arguments: Sequence[str], given: Given, descript
     import tyro
 
     own = OPTION[2:] in (field.name for field in fields(config))  # type: ignore[arg-type]
+    refuse_repeated(arguments)
     words, path = (list(arguments), None) if own else split(arguments)
     default: Any = tyro.MISSING_NONPROP
     if path is not None:
@@ -65,6 +70,22 @@ def refuse(arguments: Sequence[str], commands: Sequence[str]) -> None:
         return
     before = f"{OPTION} comes behind a command" if arguments[0].startswith("-") else f"`interp {arguments[0]}` takes no {OPTION}"
     raise InterpError(f"{before}: it is for commands that make a run, such as `interp {commands[0]} {OPTION} FILE` ({', '.join(commands)})")
+
+
+def refuse_repeated(arguments: Sequence[str], several: Sequence[str] = (OPTION,)) -> None:
+    """Raise InterpError where an option is given twice, of which the last would win without a word; ``several`` may be, or say so."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    given: dict[str, str] = {}
+    for place, word in enumerate(arguments[:end]):
+        name, equals, value = word.partition("=")
+        if re.fullmatch(r"--[A-Za-z].*", name) is None:
+            continue
+        name = name.replace("_", "-")
+        behind = list(itertools.takewhile(lambda other: not other.startswith("--"), arguments[place + 1 : end]))
+        said = f"{name} {value if equals else ' '.join(behind)}".strip()
+        if name in given and name not in several:
+            raise InterpError(f"{name} is given twice, as `{given[name]}` and `{said}`: give it once, several values one after the other")
+        given[name] = said
 
 
 def read(config: type[Config], path: Path, given: Given) -> Config:
@@ -121,12 +142,16 @@ def _without_set_flags(words: Sequence[str], default: object) -> list[str]:
 def _one_line(text: str) -> str:
     """tyro's boxed message as one sentence: what it says, and the options it found nearest."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)  # a terminal's colours
-    lines = [re.sub(r"[\u2500-\u257f]+", " ", line).strip() for line in text.splitlines()]
+    lines = [re.sub(r"[\u2500-\u257f]+|-{8,}", " ", line).strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not line.startswith("For full helptext")]
-    body = lines[1:] if len(lines) > 1 else lines
+    body = [re.sub(r"\[/?[a-z]+\]", "", line) for line in (lines[1:] if len(lines) > 1 else lines)]  # tyro's own markup
     said = list(itertools.takewhile(lambda line: not line.startswith(("Perhaps you meant", "Similar arguments")), body))
     near = [line.split()[0] for line in body[len(said) :] if line.startswith("--")]
     message = " ".join(" ".join(said).split()).rstrip(".")
+    if (refused := _UNFIT.match(message)) is not None:  # a union, as --input-size is
+        values = " ".join(re.findall(r"'([^']*)'", refused["values"]))
+        kinds = refused["kinds"].removeprefix("[").removesuffix("]")
+        message = f"{refused['option']} takes {kinds}, not '{values}'; words without a name stand before the options"
     if near:
         message += f": did you mean {' or '.join(dict.fromkeys(near[:3]))}?"
     return message

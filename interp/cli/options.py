@@ -48,8 +48,8 @@ class ModelOptions:
     """What the images of a batch may take, such as 500MB or 4GB; fewer go through the network at once. No limit if not given."""
     weights_key: Annotated[str | None, tyro.conf.arg(metavar="KEY")] = None
     """Which weights of the file, where it holds several, such as state_dict_ema or model_ema."""
-    input_size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="ROWS COLS")] = None
-    """Size of the network's input in pixels; its makers' if not given."""
+    input_size: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="ROWS COLS")] = None
+    """Size of the network's input in pixels, one number for a square; its makers' if not given."""
     resize: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
     """What the shorter side of a picture is resized to before the crop; as far as covers the crop if only --input-size is given."""
     mean: Annotated[tuple[float, ...], tyro.conf.arg(metavar="MEAN ...")] = ()
@@ -64,11 +64,18 @@ class ModelOptions:
     """Which of several outputs holds the class scores, such as out, logits or 0; class maps are averaged over all places."""
 
     def __post_init__(self) -> None:
-        """Raises InterpError where the memory is no size."""
+        """Raises InterpError where the memory or the input size is no size."""
+        if self.input_size is not None and len(self.input_size) not in (1, 2):
+            given = " ".join(map(str, self.input_size))
+            raise InterpError(f"--input-size {given}: give rows and cols, or one number for a square")
         if self.memory is not None:
             from interp.core.memory import size_of
 
             size_of(self.memory)
+
+    @property
+    def _size(self) -> tuple[int, int] | None:
+        return None if self.input_size is None else (self.input_size[0], self.input_size[-1])
 
     def load(self, reference: str, target: str | None = None) -> Model:
         """The model, with the ``target`` behind it where that is a function in a file; raises InterpError where it cannot be had."""
@@ -88,7 +95,7 @@ class ModelOptions:
             output=self.output,
             target=target if target is not None and is_function(target) else None,
             weights_key=self.weights_key,
-            inputs=Inputs(self.input_size, self.resize, self.mean, self.std, self.normalize_from),
+            inputs=Inputs(self._size, self.resize, self.mean, self.std, self.normalize_from),
         )
         return found if self.memory is None else replace(found, memory=size_of(self.memory))
 

@@ -74,10 +74,20 @@ def publish(
             run.unrepeatable(repeatable.reasons)
             write(product, run, tick, question_of(config), saving.formats, saving.dpi, saving.webp_quality)
     _warn(repeatable.reasons)
+    # At the end, so that what is refused is refused in one line.
+    tell(model)
     if before is not None:
         before()
     sys.stdout.write(f"{run.folder / 'index.html'}\n")
     return run.folder
+
+
+def tell(model: Model) -> None:
+    """Write on stderr what no figure may be read without, and what was chosen of the model's weights, input and output."""
+    from interp.report.notes import telling, terminal
+
+    for line in (*telling(model), *terminal(model)):
+        sys.stderr.write(f"interp: {line}\n")
 
 
 def _warn(reasons: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,9 +10,11 @@ from interp.activations import Activations, Rank
 from interp.comparisons.scaling import ScaleBy, number, scale_for, span
 from interp.comparisons.subjects import Subject
 from interp.core.unit import Unit
-from interp.figures import EmptyPanel, Grid, MapPanel, Panel
+from interp.figures import EmptyPanel, Grid, IntervalPanel, MapPanel, Panel
 
 MEAN = "mean over channels"
+VECTOR_UNITS = 10
+"""Units of a layer of one place that are shown: bars need less room than maps."""
 
 
 def figure(
@@ -46,6 +48,39 @@ def figure(
     headers = (MEAN, *(f"channel {k + 1}" if channels else f"{_ordinal(k + 1)} by {rank.value}" for k in range(depth)))
     columns = tuple(f"{a.label}\n{a.maps.shape[1]} x {a.maps.shape[2]} x {a.maps.shape[3]}" for a in found.values())
     return Grid(tuple(rows), headers, columns, title or f"Activations of '{subject.name}', predicted {subject.label}", panel_size=1.35)
+
+
+def is_vector(found: Activations) -> bool:
+    """Whether the layer has one place, so that a map of it would be one square."""
+    return found.maps.shape[2:] == (1, 1)
+
+
+def vectors(
+    subject: Subject,
+    place: int,
+    found: Mapping[str, Activations],
+    count: int = VECTOR_UNITS,
+    rank: Rank = Rank.MAX,
+    channels: Mapping[str, Sequence[int]] | None = None,
+    named: Callable[[Unit], str] = str,
+    title: str = "",
+) -> Grid:
+    """Columns: layers of one place; in each the values of ``count`` units of image number ``place`` as signed bars from zero, by name.
+
+    Which units is as for `figure`.
+    """
+    panels = []
+    for name, a in found.items():
+        chosen = list((channels or {}).get(name) or strongest(a, place, count, rank))
+        values = a.maps[place][chosen, 0, 0].astype(np.float64)
+        note = f"{len(chosen)} of {a.channels} units, {span(a.maps[place])}"
+        names = tuple(named(Unit(name, channel)) for channel in chosen)
+        panels.append(
+            IntervalPanel(names, values, np.minimum(values, 0), np.maximum(values, 0), x_label="activation", sublabel=note, reference=0)
+        )
+    headers = tuple(f"{a.label}\n{a.channels} values" for a in found.values())
+    shown = title or f"Activations of '{subject.name}', predicted {subject.label}"
+    return Grid((tuple(panels),), ("units named" if channels else "largest first",), headers, shown, panel_size=2.4)
 
 
 def strongest(found: Activations, place: int, count: int, rank: Rank) -> list[int]:

@@ -38,19 +38,19 @@ class Column:
 def figure(columns: Sequence[Column], subject: Subject, place: int, title: str) -> Grid:
     """Rows: kernels, the activation of one unit, the image optimized for it, Grad-CAM of the prediction.
 
-    The unit of a column is its first that did not stay silent.
+    The unit of a column is its first that did not stay silent. Without any optimized image there is no row for them.
     """
-    rows = (
-        tuple(_kernels(c) for c in columns),
-        tuple(_activation(c, place) for c in columns),
-        tuple(_feature(c) for c in columns),
-        tuple(
-            gradcam.overlay(c.heatmap, subject) if c.heatmap else EmptyPanel("none: the unit explained does not depend on places here")
-            for c in columns
-        ),
+    rows: dict[str, tuple[Panel, ...]] = {
+        "kernels": tuple(_kernels(c) for c in columns),
+        f"activation, '{subject.name}'": tuple(_activation(c, place) for c in columns),
+    }
+    if any(c.features for c in columns):
+        rows["optimized image"] = tuple(_feature(c) for c in columns)
+    rows[f"Grad-CAM, {subject.target}"] = tuple(
+        gradcam.overlay(c.heatmap, subject) if c.heatmap else EmptyPanel("none: the unit explained does not depend on places here")
+        for c in columns
     )
-    headers = ("kernels", f"activation, '{subject.name}'", "optimized image", f"Grad-CAM, {subject.target}")
-    return Grid(rows, headers, tuple(c.header for c in columns), title, panel_size=1.6)
+    return Grid(tuple(rows.values()), tuple(rows), tuple(c.header for c in columns), title, panel_size=1.6)
 
 
 def _kernels(column: Column) -> Panel:

@@ -13,6 +13,7 @@ from torch import Tensor
 from interp.core.heads import reading_of
 from interp.core.model import Model
 from interp.core.unit import Unit
+from interp.errors import InterpError
 from interp.images import Photo
 
 VIEW_ROWS = 224
@@ -22,8 +23,8 @@ VIEW_ROWS = 224
 class Subject:
     """One photograph in front of a model: the part it sees, the unit asked about, and its prediction.
 
-    ``probability`` is the softmax of the predicted class, ``best`` its unit; ``unit`` is what Grad-CAM explains:
-    the prediction, unless a target was given. ``score`` is that of a network of one output, whose softmax is always 1.
+    ``probability`` is that of the predicted class, ``best`` its unit; ``unit`` is what Grad-CAM explains: the prediction, unless
+    a target was given. ``score`` is that of a network of one output, whose softmax is always 1, or of outputs that are no classes.
     """
 
     name: str
@@ -63,8 +64,11 @@ def shown(
         index = int(row.argmax())
         best = Unit(model.output, index)
         target = unit or best
-        probability = float(row.softmax(0)[index])
-        score = float(row[0]) if len(row) == 1 else None
+        if not bool(torch.isfinite(row[index])):
+            raise InterpError(f"'{model.spec.reference}' gives {float(row[index])} for picture '{name}', no finite number")
+        known = model.has_probabilities
+        probability = float(model.probabilities(row[None])[0, index]) if known else 1.0
+        score = None if known else float(row[index])
         found.append(Subject(name, view, target, unit_name(model, target), best, model.class_name(index), probability, score))
     return found
 

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from interp.errors import Unsupported
+from interp.core.written import kept
+from interp.errors import Unsupported, a
 
 _INPUT = "input of "
 
@@ -53,14 +54,18 @@ def replaced(output: Any, tensor: Tensor) -> Any:
 
 @contextmanager
 def quiet(module: nn.Module) -> Iterator[None]:
-    """Eval mode and frozen parameters inside; modes, ``requires_grad`` and ``.grad`` as before outside, on errors too."""
+    """Eval mode and frozen parameters inside; modes, ``requires_grad``, ``.grad``, buffers and attributes as before outside, on errors too.
+
+    Of attributes that holds as far as `written.kept` says.
+    """
     modes = [(m, m.training) for m in module.modules()]
     flags = [(p, p.requires_grad) for p in module.parameters()]
     try:
-        module.eval()
-        for parameter, _ in flags:
-            parameter.requires_grad_(False)
-        yield
+        with kept(module):
+            module.eval()
+            for parameter, _ in flags:
+                parameter.requires_grad_(False)
+            yield
     finally:
         for m, training in modes:
             m.training = training
@@ -131,5 +136,5 @@ def record(
 def describe(output: Any) -> str:
     """What a module returned, in words."""
     if isinstance(output, (tuple, list)):
-        return f"a {type(output).__name__} of " + ", ".join(type(item).__name__ for item in output)
-    return f"a {type(output).__name__}"
+        return f"{a(output)} of " + ", ".join(type(item).__name__ for item in output)
+    return a(output)

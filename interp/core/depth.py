@@ -27,13 +27,27 @@ def spread(model: Model, count: int = 6) -> list[Layer]:
     """
     candidates = _blocks(model) or _behind_convolutions(model)
     if not candidates:
-        raise Unsupported(f"'{model.spec.reference}' has no layer whose output has places: name layers with --layers")
+        raise Unsupported(_placeless(model))
     stem = _stem(model)
     if stem is not None and not any(c.name == stem.name or stem.name.startswith(c.name + ".") for c in candidates):
         candidates.insert(0, stem)
     if len(candidates) > 1 and isinstance(candidates[-1].layout, Tokens) and candidates[-1].layout.prefix:
         candidates.pop()
     return evenly(candidates, count)
+
+
+def _placeless(model: Model) -> str:
+    """Why no layer can be chosen: the images are too small for more than one place, or the network has none by its making."""
+    size = "{} x {}".format(*model.preprocess.size)
+    if any(layer.layout is not None and not isinstance(layer.layout, Vector) for layer in model.layers):
+        return (
+            f"no layer of '{model.spec.reference}' with weights has more than one place on images of {size} px, too small for it: "
+            "give more with --input-size ROWS COLS"
+        )
+    return (
+        f"no layer of '{model.spec.reference}' has places (rows and columns), so there are no maps at layers: methods that need no layer "
+        "work, such as `interp attribute --methods saliency occlusion`"
+    )
 
 
 def evenly(items: Sequence[T], count: int) -> list[T]:

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from interp.core.capture import describe, tensor_of
 from interp.core.outputs import picked
+from interp.core.written import READING
 from interp.errors import InterpError, Unsupported
 
 OUTPUT, TARGET = "output", "target"
@@ -116,7 +117,7 @@ class Headed(nn.Module):
         super().__init__()
         reading = Reading(network, output, target)
         # Not as a submodule, which would put a prefix before every name. The dictionaries are shared, so that moving and loading hold.
-        vars(self)["_interp_reading"] = reading
+        vars(self)[READING] = reading
         for shared in ("_parameters", "_buffers", "_non_persistent_buffers_set"):
             vars(self)[shared] = vars(network)[shared]
         self._modules.update(network._modules)
@@ -156,5 +157,5 @@ class Headed(nn.Module):
 
 def reading_of(module: nn.Module) -> Reading | None:
     """How the output of a `Headed` network is read; None of any other."""
-    found: Reading | None = vars(module).get("_interp_reading")
+    found: Reading | None = vars(module).get(READING)
     return found

@@ -26,6 +26,7 @@ class Fault(StrEnum):
     PLAIN_GRADIENT = "equals the plain gradient"
     CLASS_TOKEN_ONLY = "gradient on the class token only"
     INCOMPLETE = "completeness gap"
+    BEYOND_PLACE = "not kept to the unit's place"
 
 
 @dataclass(frozen=True)

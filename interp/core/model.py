@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,11 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from interp.core.answers import Answer
 from interp.core.capture import describe, module_of, quiet, record, tensor_of
 from interp.core.layout import ChannelsLast, Layout, Maps, Tokens
+from interp.core.own_draws import drawing
 from interp.core.receptive import ReceptiveField
-from interp.core.unit import Unit, UnitPattern, is_glob
-from interp.errors import InterpError, UnknownName, Unsupported, nearest
+from interp.core.unit import AnyUnit, Unit, UnitPattern, is_glob
+from interp.errors import InterpError, UnknownName, Unsupported, a, nearest
 from interp.images import Preprocess
 from interp.runs.entries import InputEntry
 
@@ -25,6 +29,9 @@ _LEEWAY = 0.5
 
 # Of a pattern: far longer ones take minutes to be read, in the time of the square of their brackets.
 _LONGEST = 1000
+
+AS_GIVEN = "as given"
+"""The weights of a module that was given in Python, of which no command knows."""
 
 Strengths = Callable[[Sequence[str]], Mapping[str, Sequence[float]]]
 """From names of layers to the strength of each of their channels."""
@@ -46,6 +53,12 @@ class Layer:
     field: ReceptiveField | None = None
     leaf: bool = True
     problem: str = ""
+
+    def __repr__(self) -> str:
+        """``Layer('conv1', Conv2d, 64 x 112 x 112, maps)``."""
+        shape = " x ".join(map(str, self.shape)) or "no shape"
+        times = f", {self.calls} calls" if self.calls != 1 else ""
+        return f"Layer('{self.name}', {self.kind}, {shape}, {self.layout or 'no maps'}{times})"
 
     @property
     def channels(self) -> int:
@@ -92,7 +105,8 @@ class Model:
     """A network whose input is (N, C, H, W) in [0, 1], RGB, grey or other bands; normalization happens inside, once.
 
     ``layers`` are in the order in which they fire; ``output`` is the name of the layer whose units are the classes. ``memory``: bytes
-    that the images of a batch may take while they go through it, None for no limit (`interp.core.memory`).
+    that the images of a batch may take while they go through it, None for no limit (`interp.core.memory`). ``answer``: what the numbers
+    are that it returns. ``draws``: the seed of the random numbers that the network draws itself in a forward, None where it draws none.
     """
 
     module: nn.Module
@@ -102,6 +116,15 @@ class Model:
     output: str
     silent: tuple[str, ...] = field(default=(), repr=False)
     memory: int | None = field(default=None, repr=False)
+    answer: Answer = field(default=Answer.LOGITS, repr=False)
+    draws: int | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        """``Model('resnet18', IMAGENET1K_V1, input 3 x 224 x 224, 68 layers, output 'fc' of 1000, 11,689,512 parameters, cpu)``."""
+        shape = " x ".join(map(str, (len(self.preprocess.mean), *self.preprocess.size)))
+        parts = [f"'{self.spec.reference}'", self.spec.weights or "unknown weights", f"input {shape}", f"{len(self.layers)} layers"]
+        parts += [f"output '{self.output}' of {self.classes}", f"{sum(p.numel() for p in self.module.parameters()):,} parameters"]
+        return f"Model({', '.join([*parts, str(self.device)])})"
 
     @cached_property
     def _by_name(self) -> dict[str, Layer]:
@@ -156,8 +179,13 @@ class Model:
         if precision.itemsize < given.dtype.itemsize:  # a network in half precision takes no float32
             given = given.to(precision)
         try:
-            result = self.module(given)
+            with nullcontext() if self.draws is None else drawing(self.draws, given.device):
+                result = self.module(given)
         except (RuntimeError, AssertionError, ValueError) as error:
+            if "numpy() on Tensor that requires grad" in str(error):
+                raise Unsupported(
+                    f"the score of '{self.spec.reference}' does not depend differentiably on the picture: its forward computes with numpy"
+                ) from error
             size = tuple(images.shape[-2:])
             if size == self.preprocess.size:
                 raise
@@ -181,10 +209,15 @@ class Model:
         if name in self.silent:
             raise UnknownName(
                 f"layer '{name}' of '{self.spec.reference}' exists but never fires in an evaluation forward: "
-                f"`interp layers {self.spec.reference}` lists those that do"
+                f"{self._listed} lists those that do"
             )
-        hint = nearest(name, self._by_name) or f"`interp layers {self.spec.reference}` lists them"
+        hint = nearest(name, self._by_name) or f"{self._listed} lists them"
         raise UnknownName(f"no layer '{name}' in '{self.spec.reference}': {hint}")
+
+    @property
+    def _listed(self) -> str:
+        """What lists the layers."""
+        return "`model.layers`" if self.spec.weights == AS_GIVEN else f"`interp layers {self.spec.reference}`"
 
     def select(self, patterns: str | Iterable[str]) -> list[Layer]:
         """Layers by name or glob (``layer[1-4].*.conv2``), in firing order; each pattern must match at least one."""
@@ -204,8 +237,13 @@ class Model:
             chosen.update(matching)
         return [layer for layer in self.layers if layer.name in chosen]
 
-    def unit(self, unit: Unit) -> Unit:
-        """``unit``, checked: its layer fires, its channel and place exist. Raises InterpError otherwise."""
+    def unit(self, unit: AnyUnit) -> Unit:
+        """``unit``, checked: its layer fires, its channel and place exist. Raises InterpError otherwise.
+
+        A number is that of a class; a text is read as `class_unit` does.
+        """
+        if not isinstance(unit, Unit):
+            return self.class_unit(unit if isinstance(unit, str) else _number(unit))
         layer = self.layer(unit.layer)
         channels, rows, cols = layer.map_shape
         if not 0 <= unit.channel < channels:
@@ -259,7 +297,23 @@ class Model:
         return self.layer(self.output).channels
 
     def class_name(self, index: int) -> str:
-        return self.spec.classes[index] if index < len(self.spec.classes) else f"class {index}"
+        if index < len(self.spec.classes):
+            return self.spec.classes[index]
+        return f"{'number' if self.answer is Answer.NUMBERS else 'class'} {index}"
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether what it returns are scores of two classes or more, or probabilities already; not so the means of class maps."""
+        return self.answer is not Answer.NUMBERS and self.classes > 1 and self.layer(self.output).map_shape[1:] == (1, 1)
+
+    def probabilities(self, rows: Float[Tensor, "n classes"]) -> Float[Tensor, "n classes"]:
+        """Of what the model returned for n images; raises Unsupported where that are numbers of something other than classes."""
+        if self.answer is Answer.NUMBERS:
+            raise Unsupported(
+                f"what '{self.spec.reference}' returns is taken for numbers, not scores of classes, so there are no probabilities: "
+                "use its score, or name its `classes`"
+            )
+        return self.answer.probabilities(rows)
 
     def class_unit(self, target: int | str) -> Unit:
         """The unit of a class, by index, name, or unit string; raises UnknownName with the nearest names."""
@@ -303,3 +357,11 @@ class Model:
                 raise Unsupported(f"layer '{name}' gives {output.shape[1]} tokens at this image size, which form no square grid")
             layout = Tokens(layout.prefix, (side, side))
         return layout.maps(output)
+
+
+def _number(given: object) -> int:
+    """A whole number of any kind, NumPy's and torch's too."""
+    try:
+        return operator.index(given)  # type: ignore[arg-type]
+    except TypeError:
+        raise InterpError(f"{a(given)} is no unit: give a Unit, 'layer:channel', or a class by its number or name") from None

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from interp.errors import InterpError, UnknownName, nearest
+from interp.errors import InterpError, UnknownName, a, nearest
 
 _LISTED = 6
 # Deeper than outputs are nested: what holds itself is not followed for ever.
@@ -52,7 +52,7 @@ def picked(output: Any, key: str) -> Tensor:
         tensor: Tensor = output[int(key)]
         return tensor
     if not found:
-        raise InterpError(f"no output '{key}': the network returns a {type(output).__name__}, in which no tensor is found")
+        raise InterpError(f"no output '{key}': the network returns {a(output)}, in which no tensor is found")
     hint = nearest(key, found)
     raise UnknownName(f"the network has no output '{key}': {hint + ' ' if hint else ''}there are {listed(output)}")
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from interp.core.memory import by_parts
 from interp.core.model import Model
-from interp.core.unit import Unit
+from interp.core.unit import AnyUnit, Unit
 from interp.errors import InterpError, UnknownName, Unsupported
 
 
@@ -45,9 +45,9 @@ class Scores(nn.Module):
         return torch.stack([_scores_of(maps[unit.layer], unit) for unit in self.units], dim=1)
 
 
-def checked_units(model: Model, units: Sequence[Unit], images: int) -> list[Unit]:
-    """``units``, one per image and each checked; raises InterpError or UnknownName otherwise."""
-    if isinstance(units, Unit):
+def checked_units(model: Model, units: Sequence[AnyUnit], images: int) -> list[Unit]:
+    """``units``, one per image and each checked by `Model.unit`; raises InterpError or UnknownName otherwise."""
+    if isinstance(units, (Unit, str)) or not hasattr(units, "__len__"):
         raise InterpError(f"`units` is the unit '{units}': give a sequence with one unit per image, [Unit, ...]")
     if len(units) != images:
         raise InterpError(f"{len(units)} units for {images} images: give one unit per image")
@@ -71,12 +71,13 @@ def _scores_of(maps: Float[Tensor, "n c rows cols"], unit: Unit) -> Float[Tensor
 
 @torch.no_grad()
 def evaluate(
-    model: Model, images: Float[Tensor, "n c h w"], units: Sequence[Unit], batch_size: int = 32, *, softmax: bool = False
+    model: Model, images: Float[Tensor, "n c h w"], units: Sequence[AnyUnit], batch_size: int = 32, *, softmax: bool = False
 ) -> Float[Tensor, " n"]:
     """The score of one unit per image, at most ``batch_size`` images at a time, on the CPU in float32; no graph.
 
-    With ``softmax`` the probability of the class, for which each unit must be one of the last layer without a place. Raises
-    Unsupported where it is not, InterpError where a score is not finite or ``batch_size`` below 1.
+    With ``softmax`` the probability of the class, for which each unit must be one of the last layer without a place (the network's own
+    where it returns probabilities). Raises Unsupported where it is not, or there are no classes, InterpError where a score is not
+    finite or ``batch_size`` below 1.
     """
     if batch_size < 1:
         raise InterpError(f"`batch_size` is {batch_size}: give at least 1")
@@ -88,7 +89,7 @@ def evaluate(
     def scored(start: int, stop: int) -> Tensor:
         batch, wanted = images[start:stop].to(model.device), units[start:stop]
         if softmax:
-            rows = model(batch).float().softmax(1)
+            rows = model.probabilities(model(batch).float())
             columns = torch.tensor([unit.channel for unit in wanted], device=rows.device)
         else:
             scores = Scores(model, wanted)

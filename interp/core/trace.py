@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from interp.core.again import looked_again
 from interp.core.capture import describe, hooked, quiet, tensor_of
 from interp.core.heads import Output, reading_of
 from interp.core.layout import ChannelsLast, Layout, Maps, infer
 from interp.core.model import Layer, Model, ModelSpec
 from interp.core.outputs import listed
+from interp.core.own_draws import drawing
 from interp.core.placing import PlaceTracker
 from interp.core.receptive import FieldTracker
 from interp.errors import InterpError, Unsupported
@@ -21,8 +23,10 @@ from interp.images import Preprocess
 BATCH = 2
 
 
-def model(module: nn.Module, spec: ModelSpec, preprocess: Preprocess) -> Model:
+def model(module: nn.Module, spec: ModelSpec, preprocess: Preprocess, seed: int = 0) -> Model:
     """Trace ``module`` with images of its own size and return its `Model`; the module is left as it was.
+
+    ``seed`` is that of the random numbers that the network draws itself in its forward, if it does.
 
     Raises Unsupported where the forward fails or returns no class scores.
     """
@@ -31,18 +35,22 @@ def model(module: nn.Module, spec: ModelSpec, preprocess: Preprocess) -> Model:
             f"'{spec.reference}' is a scripted module, whose layers cannot be hooked: give the Python module it was made from"
         )
     tracer = _Tracer(module, preprocess)
-    result = tracer.run(spec.reference)
+    result = tracer.run(spec.reference, seed)
     silent = [n for n, _ in module.named_modules() if n and n not in tracer.calls]
     layers = tuple(tracer.layers())
-    return Model(module, spec, preprocess, layers, _answering(module, layers, result), tuple(silent))
+    found = Model(module, spec, preprocess, layers, _answering(module, layers, result), tuple(silent))
+    return looked_again(found, tracer.images, result, seed)
 
 
 class _Tracer:
     def __init__(self, module: nn.Module, preprocess: Preprocess) -> None:
         self.module = module
         self.names = {name: m for name, m in module.named_modules() if name}
-        self.size = preprocess.size
-        self.channels = len(preprocess.mean)
+        sample = next(module.parameters(), torch.zeros(()))
+        rng = torch.Generator().manual_seed(0)
+        precision = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+        shape = (BATCH, len(preprocess.mean), *preprocess.size)
+        self.images = torch.rand(shape, generator=rng).to(sample.device, precision)
         self.calls: dict[str, int] = {}
         self.seen: dict[str, Layer] = {}
         self.grids: list[tuple[int, int]] = [preprocess.size]
@@ -50,14 +58,19 @@ class _Tracer:
         self.tracker: FieldTracker | None = None
         self.places: PlaceTracker | None = None
 
-    def run(self, reference: str) -> Tensor:
-        sample = next(self.module.parameters(), torch.zeros(()))
-        rng = torch.Generator().manual_seed(0)
-        precision = next((p.dtype for p in self.module.parameters() if p.is_floating_point()), torch.float32)
-        images = torch.rand(BATCH, self.channels, *self.size, generator=rng).to(sample.device, precision)
+    def run(self, reference: str, seed: int) -> Tensor:
+        # A copy: a network may change what it is given.
+        images = self.images.clone()
         self.tracker, self.places = FieldTracker(images), PlaceTracker(images)
         try:
-            with quiet(self.module), hooked(self.names, self.fired), torch.no_grad(), self.tracker, self.places:
+            with (
+                quiet(self.module),
+                hooked(self.names, self.fired),
+                torch.no_grad(),
+                drawing(seed, images.device),
+                self.tracker,
+                self.places,
+            ):
                 output = self.module(images)
         except InterpError:  # from a head, which says what it could not read
             raise
@@ -71,7 +84,10 @@ class _Tracer:
             choose = f": choose one of its outputs with --output: {there}; or explain a number of it with --target" if there else ""
             raise Unsupported(f"'{reference}' returns {describe(output)}, not one tensor of class scores{choose}")
         if result.ndim < 2 or result.shape[0] != BATCH:
-            raise Unsupported(f"'{reference}' returns a tensor of shape {tuple(result.shape)} for {BATCH} images, not class scores of each")
+            explain = "" if result.shape[:1] != (BATCH,) else ": explain the one number of each with --target file.py:function"
+            raise Unsupported(
+                f"'{reference}' returns a tensor of shape {tuple(result.shape)} for {BATCH} images, not class scores (n, classes){explain}"
+            )
         return result
 
     def fired(self, name: str, output: Any) -> None:

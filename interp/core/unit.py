@@ -40,6 +40,10 @@ class Unit:
         return cls(match["layer"].strip(), int(match["channel"]), at)
 
 
+AnyUnit = Unit | int | str
+"""A unit; or the number or name of a class, or a unit as written, of which `Model.unit` makes one."""
+
+
 @dataclass(frozen=True)
 class UnitPattern:
     """Units named at the edge before a model is there: a layer name or glob, and channels.

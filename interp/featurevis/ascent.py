@@ -130,7 +130,10 @@ class Ascent:
 
     def backward(self, whole: Float[Tensor, " n"], shown: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         if not whole.requires_grad:
-            raise Unsupported(f"'{self.names[0]}' does not depend on the image: there is nothing to climb")
+            raise Unsupported(
+                f"'{self.names[0]}' does not depend on the image: there is nothing to climb, or something on the way to it cuts the "
+                "gradient, such as torch.no_grad, .detach() or numpy"
+            )
         (found,) = torch.autograd.grad(whole.sum() * self.made.loss_scale, shown)
         return found / self.made.loss_scale
 
@@ -169,9 +172,11 @@ class Ascent:
             return
         step, place = (int(k) for k in (~sound).nonzero()[0])
         step += self.step_count - len(sound)
+        # A rate has no say before the first step.
+        remedy = "; a lower `rate` may help" if step else ", the one it begins with"
         raise Unsupported(
             f"the score of '{self.names[place]}' or its gradient is no finite number at step {step + 1} "
-            f"(score {float(self.scores[step][place])}): the objective is not defined for this image; a lower `rate` may help"
+            f"(score {float(self.scores[step][place])}): the objective is not defined for this image{remedy}"
         )
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.core.answers import Answer
 from interp.core.layout import Tokens
 from interp.core.model import Model
 from interp.core.unit import Unit
@@ -98,7 +99,9 @@ class Logit(Objective):
 
 @dataclass(frozen=True)
 class Probability(Objective):
-    """The natural logarithm of a class's softmax probability, at most 0; exp gives the probability. ``unit`` as in `Logit`.
+    """The natural logarithm of a class's probability, at most 0; exp gives the probability. ``unit`` as in `Logit`.
+
+    Of scores the softmax is taken; of a layer that gives probabilities, as they are.
 
     The logarithm has a gradient where the probability itself is already 0 or 1 in floating point. Unlike the logit it
     also rises where the other classes fall, which gives less of the class and more of what it is not (Simonyan et al. 2014).
@@ -111,7 +114,8 @@ class Probability(Objective):
         return (self.unit.layer,)
 
     def __call__(self, activations: Activations) -> Float[Tensor, " n"]:
-        return activations[self.unit.layer].mean((2, 3)).log_softmax(1)[:, self.unit.channel]
+        rows = activations[self.unit.layer].mean((2, 3))
+        return Answer.of(rows.detach()).log_probabilities(rows)[:, self.unit.channel]
 
     def validate(self, model: Model, size: tuple[int, int] | None = None) -> None:
         _check_class(self.unit, model)

@@ -52,7 +52,9 @@ def visualize(
     for objective in (*objectives, *(w.objective for w in config.regularizers)):
         objective.validate(model, size)
     if len(model.preprocess.mean) != 3:
-        raise Unsupported(f"'{model.spec.reference}' takes images of {len(model.preprocess.mean)} channel(s): optimized images have 3, RGB")
+        channels = len(model.preprocess.mean)
+        takes = f"images of {channels} channel{'s' * (channels != 1)}"
+        raise Unsupported(f"'{model.spec.reference}' takes {takes}: optimized images have 3, RGB")
     groups = [group_of(objective, config) for objective in objectives]
     config.param.check(size)
     if size != model.preprocess.size or config.transform.size(size) != size:

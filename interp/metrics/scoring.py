@@ -24,7 +24,7 @@ Score = Callable[[Tensor, Sequence[int]], np.ndarray]
 
 class Output(StrEnum):
     """Which number is watched. ``SOFTMAX``: the probability of a class; any other unit is refused. ``LOGIT``: the raw
-    score, which for a class is its logit. ``AUTO``: the probability where the unit is a class, the raw score elsewhere."""
+    score, which for a class is its logit. ``AUTO``: the probability where the unit is one of several classes, the raw score elsewhere."""
 
     AUTO = "auto"
     SOFTMAX = "softmax"
@@ -32,7 +32,9 @@ class Output(StrEnum):
 
     def is_probability(self, model: Model, unit: Unit) -> bool:
         """Whether this output of ``unit`` is (or is asked to be) a probability."""
-        return self is Output.SOFTMAX or (self is Output.AUTO and unit.layer == model.output and unit.at is None)
+        return self is Output.SOFTMAX or (
+            self is Output.AUTO and unit.layer == model.output and unit.at is None and model.has_probabilities
+        )
 
 
 def scorer(evidence: Evidence, output: Output) -> Score:

@@ -16,9 +16,11 @@ from interp.comparisons.contenders import Contender, Limits
 from interp.comparisons.scaling import ScaleBy
 from interp.comparisons.subjects import Subject, subjects
 from interp.core.choices import Choice
+from interp.core.depth import spread
 from interp.core.method import Heatmap, Method
 from interp.core.model import Model
 from interp.core.unit import Unit
+from interp.errors import Unsupported
 from interp.figures import MapPanel, Scale
 from interp.images import Photo
 from interp.report import tolerances
@@ -45,7 +47,7 @@ def attribute(model: Model, photos: Sequence[Photo], asked: Asked, limits: Limit
     """Each method's map of each photograph; a method that works at a layer at each that was named, else at the deepest."""
     images, people = subjects(model, photos, asked.target)
     units = [s.unit for s in people]
-    chosen = asked.methods or tuple(method(name) for name in _STANDARD)
+    chosen = asked.methods or tuple(method(name) for name in (_STANDARD if _placed(model) else _STANDARD[1:]))
     found, layers = contending(model, chosen, asked.layers, units, limits)
     if not asked.layers:
         deepest = {c.title: c.layer for layer in layers for c in found if c.layer == layer}
@@ -72,6 +74,14 @@ def attribute(model: Model, photos: Sequence[Photo], asked: Asked, limits: Limit
         files=files,
         tolerances=tolerances.MAPS,
     )
+
+
+def _placed(model: Model) -> bool:
+    """Whether there are layers that a method could be tried at where none is named."""
+    try:
+        return bool(spread(model, 1))
+    except Unsupported:
+        return False
 
 
 def _each(maps: dict[Contender, list[Heatmap]], people: Sequence[Subject]) -> list[tuple[Contender, Subject, Heatmap]]:

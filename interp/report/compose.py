@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from interp.comparisons import activations as activation_figures
 from interp.comparisons import gradcam as gradcam_figures
 from interp.comparisons import kernels as kernel_figures
 from interp.comparisons.scaling import ScaleBy
-from interp.comparisons.subjects import Subject, subjects
+from interp.comparisons.subjects import Subject, subjects, unit_name
 from interp.core.depth import has_kernel
+from interp.core.heads import reading_of
 from interp.core.method import Heatmap
 from interp.core.model import Layer, Model
 from interp.core.unit import Unit
@@ -95,7 +97,7 @@ def of_activations(
     for unit in units:
         channels.setdefault(unit.layer, []).append(unit.channel)
     found = acts.of(model, images, list(layers))
-    figures, arrays = activation_figures_of(people, found, options, channels)
+    figures, arrays = activation_figures_of(people, found, options, channels, partial(unit_name, model))
     title = f"Activations of {model.spec.reference}"
     text = lead(model, "What its layers answer to the photographs.")
     return Product(title, text, figures, arrays, {"zeros": zeros(found)}, tolerances=tolerances.ACTIVATIONS)
@@ -106,26 +108,41 @@ def activation_figures_of(
     found: Mapping[str, Activations],
     options: ActivationOptions = ActivationOptions(),
     channels: Mapping[str, Sequence[int]] | None = None,
+    named: Callable[[Unit], str] = str,
 ) -> tuple[list[Figure], Arrays]:
-    """One figure per photograph, and the arrays behind it."""
-    figures, arrays = [], {}
+    """One figure per photograph, another for layers without places if there are any, and the arrays behind them.
+
+    ``named`` gives units their names where there is room for them.
+    """
+    figures: list[Figure] = []
+    arrays: Arrays = {}
     how = {
         ScaleBy.CHANNEL: "each on its own scale",
         ScaleBy.LAYER: "one scale per layer and photograph",
         ScaleBy.SHARED: "all on one scale",
     }
+    maps = {name: a for name, a in found.items() if not activation_figures.is_vector(a)}
+    vectors = {name: a for name, a in found.items() if name not in maps}
+    most = max(options.count, activation_figures.VECTOR_UNITS)
     for place, subject in enumerate(people):
-        grid = activation_figures.figure(subject, place, found, options.count, options.rank, options.scale, channels)
-        caption = (
-            f"'{subject.name}': the mean over all channels of each layer, then "
-            + ("the channels named" if channels else f"its {options.count} strongest channels by {options.rank.value}")
-            + f", {how[options.scale]}; the range of values stands below each map."
-        )
-        figures.append(
-            Figure(f"activations-{subject.name}", grid, f"Activation maps of {subject.name} across layers", caption, ACTIVATIONS)
-        )
+        if maps:
+            grid = activation_figures.figure(subject, place, maps, options.count, options.rank, options.scale, channels)
+            caption = (
+                f"'{subject.name}': the mean over all channels of each layer, then "
+                + ("the channels named" if channels else f"its {options.count} strongest channels by {options.rank.value}")
+                + f", {how[options.scale]}; the range of values stands below each map."
+            )
+            alt = f"Activation maps of {subject.name} across layers"
+            figures.append(Figure(f"activations-{subject.name}", grid, alt, caption, ACTIVATIONS))
+        if vectors:
+            grid = activation_figures.vectors(subject, place, vectors, most, options.rank, channels, named)
+            which = "the units named" if channels else f"its {most} largest values, or all where there are fewer"
+            caption = f"'{subject.name}': of each layer without places {which}, signed, as bars from zero; below stands the range of all."
+            stem = f"activations-{subject.name}{'-vectors' if maps else ''}"
+            figures.append(Figure(stem, grid, f"Largest activations of {subject.name} in layers without places", caption, ACTIVATIONS))
         for name, a in found.items():
-            shown = (channels or {}).get(name) or activation_figures.strongest(a, place, options.count, options.rank)
+            count = most if name in vectors else options.count
+            shown = (channels or {}).get(name) or activation_figures.strongest(a, place, count, options.rank)
             arrays[f"activations/{subject.name}/{name}/mean"] = np.asarray(a.mean_map(place))
             arrays[f"activations/{subject.name}/{name}/channels"] = np.asarray(shown, dtype=np.int64)
             arrays[f"activations/{subject.name}/{name}/maps"] = a.maps[place][list(shown)]
@@ -165,10 +182,28 @@ def gradcam_figure(
         else f"Maps are in raw units, one scale per {'column' if scale is ScaleBy.LAYER else 'figure'}"
     )
     caption = (
-        "Signed Grad-CAM (no ReLU) at each layer, laid over the grey photograph: orange speaks for the class, blue against it. "
-        f"{how}; upsampled bilinearly."
+        f"Signed Grad-CAM (no ReLU) at each layer, laid over the grey photograph: orange speaks for {_explained(model, people)}, blue "
+        f"against it. {how}; upsampled bilinearly.{beyond(people)}"
     )
     return Figure("gradcam", grid, "Grad-CAM overlays across layers", caption, GRADCAM)
+
+
+def _explained(model: Model, people: Sequence[Subject]) -> str:
+    """What the maps are of: the class of each photograph, the user's function, or a unit."""
+    units = dict.fromkeys(s.unit for s in people)
+    reading = reading_of(model.module)
+    if reading is not None and reading.explained is not None and list(units) == [Unit(reading.target, 0)]:
+        return f"a larger '{reading.explained.name}'"
+    if all(unit.layer == model.output and unit.at is None for unit in units):
+        return "the class"
+    return f"'{next(iter(units))}'" if len(units) == 1 else "the unit"
+
+
+def beyond(people: Sequence[Subject]) -> str:
+    """What a caption of Grad-CAM says where single places are explained, with a space before it; else ""."""
+    if all(s.unit.at is None for s in people):
+        return ""
+    return " Each channel has one weight, over all places, so the maps are not kept to what is seen at the place that is explained."
 
 
 def heatmap_arrays(people: Sequence[Subject], found: Sequence[Mapping[str, Heatmap]]) -> Arrays:
@@ -177,10 +212,10 @@ def heatmap_arrays(people: Sequence[Subject], found: Sequence[Mapping[str, Heatm
 
 
 def predictions(people: Sequence[Subject]) -> dict[str, object]:
-    """Per photograph: the predicted class, its unit and probability, and the unit explained."""
+    """Per photograph: the predicted class, its unit and probability (or score, where there is none), and the unit explained."""
     return {
-        s.name: {"prediction": s.prediction, "unit": str(s.best), "probability": s.probability, "explained": str(s.unit)}
-        | ({} if s.score is None else {"score": s.score})
+        s.name: {"prediction": s.prediction, "unit": str(s.best), "explained": str(s.unit)}
+        | ({"probability": s.probability} if s.score is None else {"score": s.score})
         for s in people
     }
 

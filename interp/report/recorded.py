@@ -24,6 +24,8 @@ def numbers(made: Comparison, section: str) -> Numbers:
     links = (Link("Markdown", "metrics.md"), Link("CSV", "metrics.csv"), Link("Parquet, with each image", "metrics.parquet"))
     left = [f"{judge.title} was left out: {why}." for judge, why in made.scored.left_out]
     left += [f"{contender.label} was left out: {why}." for contender, why in made.attributed.refused]
+    if not made.layers and not any(contender.named for contender in made.contenders):
+        left.append("Methods that work at a layer were left out: no layer before the explained unit has places.")
     left += made.masks.notes if made.masks else ()
     text = "\n\n".join(["All methods at all layers, and the value of each image, stand in the files.", *left])
     return Numbers(section, main.page_table("", links), files, text)

@@ -12,7 +12,7 @@ from interp.core.depth import evenly, spread
 from interp.core.method import Family, Method, Place
 from interp.core.model import Model
 from interp.core.unit import Unit
-from interp.errors import InterpError
+from interp.errors import InterpError, Unsupported
 from interp.report.compose import explainable
 
 _PIXELS = ("saliency", "smoothgrad", "input-x-gradient", "integrated-gradients")
@@ -29,7 +29,10 @@ def methods(model: Model) -> list[Choice[Method]]:
 
 
 def layers_for(model: Model, patterns: Sequence[str], units: Sequence[Unit], count: int = DEPTHS) -> list[str]:
-    """The layers named, or ``count`` over the depth at which every unit can be explained; shallow to deep."""
+    """The layers named, or ``count`` over the depth at which every unit can be explained; shallow to deep.
+
+    Raises Unsupported where no layer of the network has places.
+    """
     if patterns:
         found = [layer.name for layer in model.select(patterns)]
         for name in found:
@@ -50,8 +53,15 @@ def contending(
     one pass over the depth, the others at the deepest layer only.
     """
     choices = list(asked) or methods(model)
-    layers = layers_for(model, patterns, units)
     needing = [choice for choice in choices if choice.kind.place is Place.LAYER and "layer" not in dict(choice.options)]
+    layers: list[str] = []
+    if needing or patterns:
+        try:
+            layers = layers_for(model, patterns, units)
+        except Unsupported:
+            # What was not named is left out with its layers.
+            if asked or patterns:
+                raise
     if needing and not layers and asked:
         name, order = needing[0].kind.name, [layer.name for layer in model.layers]
         first = min((unit.layer for unit in units), key=order.index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from interp import activations as acts
 from interp import kernels
@@ -74,13 +75,15 @@ def report(model: Model, photos: Sequence[Photo], settings: Settings, tick: Tick
         Figure(
             "overview",
             overview.figure(columns, people[0], 0, title),
-            f"Four views of {len(names)} layers",
-            _overview_caption(people[0]),
+            f"{'Four' if features else 'Three'} views of {len(names)} layers",
+            _overview_caption(people[0], ascended=bool(features)),
             "Overview",
         ),
         *_kernel_figure(model, [k for k in weights.values() if k is not None]),
     ]
-    activation, arrays = compose.activation_figures_of(people, found, compose.ActivationOptions(settings.per_layer))
+    activation, arrays = compose.activation_figures_of(
+        people, found, compose.ActivationOptions(settings.per_layer), None, partial(unit_name, model)
+    )
     figures += activation
     shown = {name: fs for name, fs in by_layer.items() if fs}
     if shown:
@@ -102,7 +105,8 @@ def report(model: Model, photos: Sequence[Photo], settings: Settings, tick: Tick
     metrics["chosen"] = {"layers": names, "units": [str(u) for u in units], "ascent": config_entry(settings.ascent)}
     facts = model_facts(model, names, people)
     if not colours:
-        facts.append(("Optimized images", f"none: they are RGB, and the network takes {len(model.preprocess.mean)} channel(s)"))
+        channels = len(model.preprocess.mean)
+        facts.append(("Optimized images", f"none: they are RGB, and the network takes {channels} channel{'s' * (channels != 1)}"))
     return Product(title, compose.lead(model, _lead(people)), figures, arrays, metrics, facts, tolerances=tolerances.REPORT)
 
 
@@ -142,11 +146,12 @@ def _kernel_figure(model: Model, found: Sequence[Kernels]) -> list[Figure]:
     return [Figure("kernels", grid, f"Filters of {', '.join(k.layer for k in once)}", compose.kernel_caption(), compose.KERNELS)]
 
 
-def _overview_caption(subject: Subject) -> str:
+def _overview_caption(subject: Subject, *, ascended: bool) -> str:
+    made = "the image optimized to excite that unit; " if ascended else ""
     return (
         f"Columns: layers, from the first to the last. Rows: kernels that feed the layer; the activation of '{subject.name}' in the "
-        f"unit named below it; the image optimized to excite that unit; Grad-CAM for '{subject.target}' at the layer, signed, "
-        "each map divided by its own largest magnitude."
+        f"unit named below it; {made}Grad-CAM for '{subject.target}' at the layer, signed, "
+        f"each map divided by its own largest magnitude.{compose.beyond([subject])}"
     )
 
 

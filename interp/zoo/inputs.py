@@ -41,7 +41,7 @@ class Inputs:
         if self.normalize_from is not None and (self.mean or self.std):
             raise InterpError("--normalize-from learns the mean and std: leave --mean and --std out, or --normalize-from")
         if self.mean and self.std and len(self.mean) != len(self.std):
-            raise InterpError(f"--mean has {len(self.mean)} numbers and --std {len(self.std)}: give one of each per channel")
+            raise InterpError(f"--mean has {_numbers(self.mean)} and --std {_numbers(self.std)}: give one of each per channel")
 
     def over(self, source: Preprocess, module: nn.Module) -> tuple[Preprocess, tuple[InputEntry, ...], str]:
         """``source`` with what is said here, the pictures that were read for it, and in words what it is; "" where all stays.
@@ -56,7 +56,7 @@ class Inputs:
             return self._learned(made, module, self.normalize_from)
         for option, given, other, kept in (("--mean", self.mean, "--std", source.std), ("--std", self.std, "--mean", source.mean)):
             if given and not (self.mean and self.std) and len(given) != len(kept):
-                raise InterpError(f"{option} has {len(given)} numbers for {len(kept)} channels: give {other} too, a number per channel")
+                raise InterpError(f"{option} has {_numbers(given)} for {len(kept)} channels: give {other} too, a number per channel")
         made = replace(made, mean=self.mean or made.mean, std=self.std or made.std)
         return made, (), described(made)
 
@@ -68,6 +68,10 @@ class Inputs:
         made = replace(source, mean=mean, std=std)
         count = f"{len(photos)} picture{'s' * (len(photos) > 1)}"
         return made, tuple(_entry(photo) for photo in photos if photo.path), f"{described(made)}, of {count} in '{folder.name}'"
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return f"{len(values)} number{'s' * (len(values) != 1)}"
 
 
 def statistics(preprocess: Preprocess, photos: Sequence[Photo]) -> tuple[tuple[float, ...], tuple[float, ...]]:

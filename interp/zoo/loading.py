@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 from torch import nn
 
 from interp.core import trace
+from interp.core.answers import Answer
 from interp.core.heads import Explained, Headed, reading_of
-from interp.core.model import Model, ModelSpec
+from interp.core.model import AS_GIVEN, Model, ModelSpec
 from interp.errors import InterpError, Unsupported
 from interp.images import Preprocess
 from interp.runs.entries import InputEntry, Role
@@ -24,6 +26,9 @@ from interp.zoo.inputs import Inputs
 from interp.zoo.reference import Embedded, Own, Reference, Timm, Torchvision
 from interp.zoo.suitable import bare, why
 
+# What outputs of scores of classes are called, or a part of it.
+_SCORES = re.compile(r"out(?!lier)|logit|score|cls|class|pred|prob|label|categor|segm|^sem|aux|^head$|^y$|^x$")
+
 
 def load(
     reference: str | Reference | nn.Module = "embedded",
@@ -32,9 +37,9 @@ def load(
     random_weights: bool = False,
     seed: int = 0,
     device: str | None = None,
-    preprocess: Preprocess | None = None,
+    preprocess: Preprocess | Mapping[str, Any] | None = None,
     classes: Sequence[str] | None = None,
-    output: str | None = None,
+    output: str | int | None = None,
     target: str | Callable[[Any], Any] | None = None,
     weights_key: str | None = None,
     inputs: Inputs | None = None,
@@ -43,13 +48,13 @@ def load(
 
     ``weights`` is a file that takes the place of the pretrained weights; with ``random_weights`` there are none, and
     ``seed`` fixes the initialization (no global generator is touched). ``device`` None is the CPU, or where a given
-    module already is. ``preprocess`` (default for a module: 224 px, ImageNet's mean and standard deviation) and
+    module already is. ``preprocess`` (or its fields as a dictionary; default for a module: 224 px, ImageNet's mean and deviation) and
     ``classes`` (names in the order of the outputs) replace what the source says; ``inputs`` change single values of the former. A
     module that is given stays as it is: mode, gradients, hooks. What ``torch.compile`` or DataParallel put around it is taken off.
 
-    ``output`` is the name of the tensor that holds the class scores in what the network returns (``out``, ``logits``, ``aux.0``; of
-    class maps (n, classes, rows, cols) the mean over all places is the score). ``target`` is a function from what the network
-    returns to one number per image, or ``path/to/file.py:function``: it is the unit 0 of the model's layer ``target``, and takes
+    ``output`` is the name, or the index, of the tensor that holds the class scores in what the network returns (``out``, ``logits``,
+    ``aux.0``; of class maps (n, classes, rows, cols) the mean over all places is the score). ``target`` is a function from what the
+    network returns to one number per image, or ``path/to/file.py:function``: it is the unit 0 of the model's layer ``target``, and takes
     the place of the classes where there are none. ``weights_key`` says which weights of the file: ``state_dict_ema``, ``teacher``.
 
     Raises UnknownName, BadFile, Unsupported or InterpError, each in one line.
@@ -58,6 +63,7 @@ def load(
         raise InterpError("a weights file and random weights were asked for at once: choose one of `--weights FILE` and `--random-weights`")
     if weights_key is not None and weights is None:
         raise InterpError(f"`--weights-key {weights_key}` chooses among the weights of a file: name one with `--weights FILE`")
+    output = None if output is None else str(output)
     place = None if device is None else device_of(device)
     which = Reference.parse(reference) if isinstance(reference, str) else reference if isinstance(reference, Reference) else None
     if which is not None:
@@ -69,28 +75,45 @@ def load(
         raise InterpError("a module that is given keeps its weights: load others into it before")
     else:
         name = type(reference).__name__
-        source = Source(bare(reference, name), Preprocess(), (), "as given")
+        source = Source(bare(reference, name), Preprocess(), (), AS_GIVEN)
     if place is not None:
         source.module.to(place)
-    used, pictures, said = (inputs or Inputs()).over(preprocess or source.preprocess, source.module)
+    said_so = source.preprocess if preprocess is None else own.preprocess_of(preprocess, "`preprocess`")
+    used, pictures, said = (inputs or Inputs()).over(said_so, source.module)
     explained, code = _explained(target)
     read = () if weights is None else (InputEntry.of(Path(weights), Role.WEIGHTS),)
+    files.refuse_unfinite(source.module, name)
     hashed, read = files.state_sha256(source.module), (*source.code, *read, *pictures, *code)
     spec = ModelSpec(name, portable(source.weights), hashed, files=read, notes=_notes(output, explained, said))
     module = source.module if output is None and explained is None else Headed(source.module, output, explained)
-    model = _traced(module, spec, used, which)
+    model = _traced(module, spec, used, which, seed)
     reading = reading_of(module)
     if explained is not None and reading is not None and model.output == reading.target:
         return _named(model, (explained.name,))
     if classes is not None or (isinstance(which, Own) and output is None):
         return _named(model, source.classes if classes is None else tuple(classes))
-    return _named(model, source.classes if len(source.classes) == model.classes else ())
+    named = _named(model, source.classes if len(source.classes) == model.classes else ())
+    return _counted(named, output)
 
 
-def _traced(module: nn.Module, spec: ModelSpec, preprocess: Preprocess, which: Reference | None) -> Model:
+def _counted(model: Model, output: str | None) -> Model:
+    """``model``, whose classes are numbers of something else where the chosen ``output`` is not called as scores of classes are."""
+    if output is None or model.spec.classes or model.answer is not Answer.LOGITS or _called_scores(output):
+        return model
+    notes = dict(model.spec.notes)
+    notes["Scores"] = f"{notes['Scores']}; taken for numbers that are no classes, so without probabilities"
+    return replace(model, answer=Answer.NUMBERS, spec=replace(model.spec, notes=tuple(notes.items())))
+
+
+def _called_scores(output: str) -> bool:
+    """Whether some part of an output's name is an index, or says that it holds scores of classes."""
+    return any(part.isdecimal() or _SCORES.search(part.lower()) for part in output.split("."))
+
+
+def _traced(module: nn.Module, spec: ModelSpec, preprocess: Preprocess, which: Reference | None, seed: int) -> Model:
     """The `Model`; where the network does not run, why: by its convolutions, or by the line of the user's own code."""
     try:
-        return trace.model(module, spec, preprocess)
+        return trace.model(module, spec, preprocess, seed)
     except Unsupported as error:
         if error.__cause__ is None:
             raise
@@ -99,7 +122,9 @@ def _traced(module: nn.Module, spec: ModelSpec, preprocess: Preprocess, which: R
             raise (Unsupported(f"{error}; {reason}") if reason else error) from error.__cause__
         shape = "x".join(map(str, (len(preprocess.mean), *preprocess.size)))
         said = own.located(error.__cause__, which.path)
-        raise Unsupported(f"{said} (on images of {shape}, which `preprocess` in the file can change{reason and f': {reason}'})") from error
+        # What tells of channels or of other dimensions names its own remedy, or that there is none.
+        change = reason or "--input-size ROWS COLS changes their size, as does `preprocess` in the file"
+        raise Unsupported(f"{said} (on images of {shape} (channels x rows x cols): {change})") from error
 
 
 def _refuse_unread(which: Reference, output: str | None, target: object) -> None:

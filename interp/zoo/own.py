@@ -16,11 +16,12 @@ from typing import Any
 from torch import nn
 
 from interp.core.heads import Explained
-from interp.errors import BadFile, InterpError, UnknownName, Unsupported, nearest
+from interp.errors import BadFile, InterpError, UnknownName, Unsupported, a, nearest
 from interp.images import Preprocess
 from interp.runs.entries import InputEntry, Role
 from interp.runs.inputs import beside
 from interp.zoo.reference import Own
+from interp.zoo.suitable import EXPORTED
 
 _NAME = "_interp_own_network"
 
@@ -31,7 +32,7 @@ def build(own: Own) -> tuple[nn.Module, Preprocess, tuple[str, ...], tuple[Input
     The network, or else the file, may say how its images are prepared and what its classes are called::
 
         classes = ["cat", "dog"]
-        preprocess = {"size": (32, 32), "resize": 32, "mean": (0.5,), "std": (0.25,)}  # fields of interp.images.Preprocess
+        preprocess = {"size": (32, 32), "resize": 32, "mean": (0.5,), "std": (0.25,)}  # fields of interp.Preprocess
 
     Without them it is shown 224 px crops with ImageNet's mean and standard deviation, and classes are numbers.
     The files are the given one and those below its folder that it imported until the network stood.
@@ -59,8 +60,9 @@ def target(own: Own) -> tuple[Explained, tuple[InputEntry, ...]]:
     with _imports_from(own.path) as neighbours:
         _, function = _named(own)
         if not callable(function):
-            kind = type(function).__name__
-            raise InterpError(f"'{own.factory}' in '{own.path}' is a {kind}: name a function of the network's output, one number per image")
+            raise InterpError(
+                f"'{own.factory}' in '{own.path}' is {a(function)}: name a function of the network's output, one number per image"
+            )
         try:
             inspect.signature(function).bind(None)
         except TypeError as error:
@@ -103,7 +105,7 @@ def _call(factory: Any, own: Own) -> nn.Module:
     if isinstance(factory, nn.Module):
         return factory
     if not callable(factory):
-        raise InterpError(f"'{own.factory}' in '{own.path}' is a {type(factory).__name__}: name a function that returns the network")
+        raise InterpError(f"'{own.factory}' in '{own.path}' is {a(factory)}: name a function that returns the network")
     try:
         inspect.signature(factory).bind()
     except TypeError as error:
@@ -115,7 +117,9 @@ def _call(factory: Any, own: Own) -> nn.Module:
     except (Exception, SystemExit) as error:
         raise InterpError(f"{located(error, own.path)}") from error
     if not isinstance(module, nn.Module):
-        raise InterpError(f"'{own}' returned a {type(module).__name__}, not a torch.nn.Module")
+        if type(module).__name__ == "ExportedProgram":
+            raise Unsupported(f"'{own}' returned {EXPORTED}")
+        raise InterpError(f"'{own}' returned {a(module)}, not a torch.nn.Module")
     return module
 
 
@@ -182,18 +186,21 @@ def _preprocess(module: nn.Module, file: ModuleType, path: Path) -> Preprocess:
     on_module = getattr(module, "preprocess", None)
     # A network may have a submodule or method of that name, which is not meant for us; a file's is.
     value = on_module if isinstance(on_module, (Preprocess, Mapping)) else getattr(file, "preprocess", None)
-    if value is None:
-        return Preprocess()
+    return Preprocess() if value is None else preprocess_of(value, f"'preprocess' in '{path}'")
+
+
+def preprocess_of(value: object, what: str) -> Preprocess:
+    """A `Preprocess`, or one from a mapping of its fields; raises InterpError, naming ``what`` it was given as, where it is neither."""
     if isinstance(value, Preprocess):
         return value
     if not isinstance(value, Mapping):
         kind = type(value).__name__
-        raise Unsupported(f"'preprocess' in '{path}' is a {kind}: write the fields of interp.images.Preprocess, such as size and mean")
+        raise Unsupported(f"{what} is a {kind}: write the fields of interp.Preprocess, such as size and mean")
     try:
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in value.items()}
         return Preprocess(**fields)
     except (TypeError, ValueError, InterpError) as error:
-        raise InterpError(f"'preprocess' in '{path}' does not fit interp.images.Preprocess: {error}") from None
+        raise InterpError(f"{what} does not fit interp.Preprocess: {error}") from None
 
 
 def _classes(module: nn.Module, file: ModuleType, path: Path) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.fx import GraphModule
 from torch.nn.parameter import is_lazy
 
-from interp.errors import InterpError, Unsupported
+from interp.errors import InterpError, Unsupported, a
 from interp.images import Preprocess
 
 # By the names of classes, so that nothing is imported only to be told apart: what wraps, and under which name the network is in it.
@@ -22,6 +22,7 @@ _WRAPPERS = {
 _SHARDED = ("FullyShardedDataParallel", "FSDPModule")
 _QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torch.ao.nn.sparse.quantized", "torch.nn.quantized")
 _QUANTIZED_ELSEWHERE = ("torchao", "bitsandbytes")
+EXPORTED = "an exported program, whose layers are dissolved: give the Python module it was made from, not the program or its `.module()`"
 _RANKS = {
     1: (nn.Conv1d, nn.ConvTranspose1d),
     2: (nn.Conv2d, nn.ConvTranspose2d),
@@ -39,9 +40,9 @@ def bare(given: Any, name: str) -> nn.Module:
     while (inside := _WRAPPERS.get(type(module).__name__)) is not None and isinstance(getattr(module, inside, None), nn.Module):
         module = getattr(module, inside)
     if type(module).__name__ == "ExportedProgram" or (isinstance(module, GraphModule) and not _calls_modules(module)):
-        raise Unsupported(f"'{name}' is an exported program, whose layers are dissolved: give the Python module it was made from")
+        raise Unsupported(f"'{name}' is {EXPORTED}")
     if not isinstance(module, nn.Module):
-        raise InterpError(f"'{name}' is a {type(module).__name__}, not a torch.nn.Module")
+        raise InterpError(f"'{name}' is {a(module)}, not a torch.nn.Module")
     if isinstance(module, torch.jit.ScriptModule):
         raise Unsupported(f"'{name}' is a scripted module, whose layers cannot be hooked: give the Python module it was made from")
     for part, inner in module.named_modules():

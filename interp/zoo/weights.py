@@ -7,7 +7,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from interp.errors import BadFile, UnknownName, nearest
+from interp.errors import BadFile, UnknownName, a, nearest
 from interp.zoo import objects
 
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".th", ".tar")
@@ -25,6 +25,8 @@ _MAIN = ("state_dict", "model_state_dict", "model")
 _WRAPPERS = (*_MAIN, "state_dict_ema", "model_ema", "ema_state_dict", "module", "network", "net", "weights")
 _PREFIXES = ("module.", "model.", "_orig_mod.")
 _COUNTER = "num_batches_tracked"
+# Places in a checkpoint: how many are named, and how deep they are looked for.
+_LISTED, _DEEPEST = 8, 6
 # Weights hardly shrink when they are packed; what shrinks a hundredfold is nothing but repetition.
 _MOST_UNPACKED = 100
 # What torch.optim.swa_utils.AveragedModel keeps beside the weights.
@@ -168,37 +170,48 @@ def _found(content: Any, path: Path, key: str | None) -> Checkpoint:
         if not inner or (tensors and inner[0] not in _MAIN):
             if not tensors:
                 keys = ", ".join(repr(str(k)) for k in list(content)[:4]) or "none"
-                choose = _sets(content)
-                hint = f"; take one of {', '.join(choose)} with --weights-key" if choose else ""
-                raise BadFile(f"'{path}' holds no weights: its keys are {keys}; none is a tensor or one of {', '.join(_MAIN)}{hint}")
+                choose = _sets(content, place)
+                why = f"take {_listed(choose)} with --weights-key" if choose else f"none is a tensor or one of {', '.join(_MAIN)}"
+                raise BadFile(f"'{path}' holds no weights{f' in {place!r} itself' if place else ''}: its keys are {keys}; {why}")
             _refuse_quantized(content, path)
             return Checkpoint(tensors, place, others)
         others = others or (() if key else tuple(inner[1:]))
         place = f"{place}.{inner[0]}" if place else inner[0]
         content = content[inner[0]]
-    raise BadFile(f"'{path}' holds a {type(content).__name__}, not weights by name: save `model.state_dict()`")
+    raise BadFile(f"'{path}' holds {a(content)}, not weights by name: save `model.state_dict()`")
 
 
-def _at(content: Any, key: str, path: Path) -> Any:
-    """What is called ``key`` in a checkpoint; dots lead into what it holds. Raises UnknownName with what there is."""
+def _at(content: Any, key: str, path: Path, place: str = "") -> Any:
+    """What is called ``key`` in ``place`` of a checkpoint; dots lead into what it holds. Raises UnknownName with what there is."""
     first, _, rest = key.partition(".")
     inner = content if isinstance(content, Mapping) else {}
     if key in inner:
         return inner[key]
     if rest and isinstance(inner.get(first), Mapping):
-        return _at(inner[first], rest, path)
-    there = _sets(inner)
-    hint = nearest(key, there) or (f"there are {', '.join(there)}" if there else "it holds one set of weights, so leave --weights-key out")
+        return _at(inner[first], rest, path, f"{place}{first}.")
+    there = _sets(inner, place.rstrip("."))
+    key = place + key
+    hint = nearest(key, there) or (f"there are {_listed(there)}" if there else "it holds one set of weights, so leave --weights-key out")
     raise UnknownName(f"no '{key}' in '{path}': {hint}")
 
 
-def _sets(content: Mapping[Any, Any]) -> list[str]:
-    return [str(k) for k, v in content.items() if _holds_tensors(v)]
+def _sets(content: Mapping[Any, Any], place: str = "", depth: int = 0) -> list[str]:
+    """Where in ``content``, which is at ``place``, there are tensors by name, as --weights-key takes it; but for an optimizer's."""
+    found = []
+    for key, value in content.items() if depth <= _DEEPEST else ():
+        if isinstance(value, Mapping) and not str(key).startswith("optim"):
+            where = f"{place}.{key}" if place else str(key)
+            found += [where] if _holds_tensors(value) else _sets(value, where, depth + 1)
+    return found
+
+
+def _listed(places: Sequence[str]) -> str:
+    return " or ".join(places[:_LISTED]) + (f" or one of {len(places) - _LISTED} more" if len(places) > _LISTED else "")
 
 
 def _holds_tensors(value: Any, depth: int = 0) -> bool:
     """Whether it is a mapping with tensors in it, or one that holds such a mapping under a name that weights go by."""
-    if not isinstance(value, Mapping) or depth > 4:
+    if not isinstance(value, Mapping) or depth > _DEEPEST:
         return False
     return any(isinstance(v, Tensor) for v in value.values()) or any(_holds_tensors(value.get(w), depth + 1) for w in _WRAPPERS)
 
@@ -266,9 +279,27 @@ def apply(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
         if problems:
             parts.append(f"{len(problems)} {word} ({', '.join(problems[:3])}{', ...' if len(problems) > 3 else ''})")
     if parts:
-        raise BadFile(f"the weights file '{path}' is not of this network ({type(module).__name__}): {'; '.join(parts)}")
+        # What a Lightning module has beside its network, such as a loss with weights of its own.
+        beside = "" if missing or shapes or kinds else "; the file holds more than the network: load it in net.py, without these"
+        raise BadFile(f"the weights file '{path}' is not of this network ({type(module).__name__}): {'; '.join(parts)}{beside}")
     for key in common:
         own[key].copy_(given[key])
+
+
+def refuse_unfinite(module: nn.Module, name: str) -> None:
+    """Raise BadFile that names the first parameter of ``module`` with NaN or infinite values, or buffer with NaN.
+
+    Buffers may be infinite: masks are.
+    """
+    parameters = ((key, value, torch.isfinite) for key, value in module.named_parameters())
+    buffers = ((key, value, lambda values: ~torch.isnan(values)) for key, value in module.named_buffers())
+    for key, value, fine in (*parameters, *buffers):
+        if not (value.is_floating_point() and value.layout is torch.strided) or value.is_quantized:
+            continue
+        bad = int((~fine(value.detach())).sum())
+        if bad:
+            what = "NaN" if bool(torch.isnan(value).any()) else "infinite values"
+            raise BadFile(f"the weights '{key}' of '{name}' hold {what} ({bad} of {value.numel()} numbers): its training has diverged")
 
 
 def _shape(tensor: Tensor) -> str:

@@ -56,6 +56,7 @@ TEXTS = (st.sampled_from(WORDS) | st.text(st.characters(exclude_categories=["C"]
 # What the options themselves refuse otherwise.
 CHECKED = {
     "memory": st.sampled_from([None, "500MB", "1.5GiB"]),
+    "input_size": st.none() | st.tuples(st.integers(1, 999)) | st.tuples(st.integers(1, 999), st.integers(1, 999)),
     "formats": st.sampled_from([("png",), ("svg", "pdf"), ("pdf", "webp", "png")]),
     "dpi": st.integers(30, 1200),
     "webp_quality": st.none(),

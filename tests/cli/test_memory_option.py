@@ -62,6 +62,13 @@ def test_what_is_no_memory_or_too_little_is_one_line(here, capsys, words, said):
     assert list(here.iterdir()) == []
 
 
+def test_kernels_take_no_limit(here, capsys):
+    assert run(["kernels", "embedded", "--memory", "500MB"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "interp: --memory 500MB: no image goes through the network for its kernels: leave it out\n")
+    assert list(here.iterdir()) == []
+
+
 def test_the_size_is_read_where_options_are_made():
     with pytest.raises(InterpError, match=r"--memory '4 apples' is no size"):
         ModelOptions(memory="4 apples")

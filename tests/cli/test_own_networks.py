@@ -156,7 +156,7 @@ def test_a_classifier_keeps_its_prediction_beside_a_target(here: Path) -> None:
 def test_a_report_of_a_grey_network_says_why_there_are_no_optimized_images(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["report", "net.py:grey", "cat", *GREY, "--out", "made"]) == 0
     page = (here / "made" / "index.html").read_text()
-    assert "none: they are RGB, and the network takes 1 channel(s)" in page
+    assert "none: they are RGB, and the network takes 1 channel" in page
     assert not [name for name in load_file(here / "made" / "arrays.safetensors") if name.startswith("feature")]
     capsys.readouterr()
     assert "optimized images have 3, RGB" in refused(capsys, "report", "net.py:grey", "cat", *GREY, "--units", "0:1")
@@ -195,11 +195,11 @@ def test_a_segmentation_network_by_its_name(here: Path, capsys: pytest.CaptureFi
         (("net.py:seg", "scenes", *SMALL, "--output", "out"), "its first convolution takes 4 channels, and it is given 3"),
         (("net.py:seg", "scenes", *FOUR, "--output", "out", "--bands", "7"), "no band 7 in 'field', which has 4"),
         (("net.py:seg", "scenes", *FOUR, "--target", "targets.py:typo"), "the target 'targets.py', line 18: KeyError: 'meens'"),
-        (("net.py:seg", "scenes", *FOUR, "--target", "targets.py:number"), "'number' in 'targets.py' is a int: name a function"),
+        (("net.py:seg", "scenes", *FOUR, "--target", "targets.py:number"), "'number' in 'targets.py' is an int: name a function"),
         (("net.py:seg", "scenes", *FOUR, "--target", "targets.py:diference"), "did you mean 'difference'"),
         (("net.py:seg", "scenes", *FOUR, "--target", "targets.py"), "names no function in the file: write 'targets.py:factory'"),
         (("net.py:seg", "scenes", *FOUR, "--target", "nothing.py:f"), "no file 'nothing.py' to take 'f' from"),
-        (("net.py:grey", "cat", *SMALL, "--mean", ".5"), "--mean has 1 numbers for 3 channels: give --std too"),
+        (("net.py:grey", "cat", *SMALL, "--mean", ".5"), "--mean has 1 number for 3 channels: give --std too"),
         (("net.py:grey", "cat", *GREY, "--normalize-from", "scenes"), "leave --mean and --std out, or --normalize-from"),
         (("net.py:grey", "cat", *GREY, "--weights-key", "x"), "`--weights-key x` chooses among the weights of a file"),
         (("scenes/lake.npy",), "stands in the place of the model, but is a photograph or folder"),

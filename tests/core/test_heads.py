@@ -212,7 +212,7 @@ def test_the_network_is_as_it_was(net: Segments) -> None:
     model(images())
     assert net.seen == [False], "it runs in evaluation mode"
     assert net.training
-    assert calls == [2, 2], "the user's own hook fires: at the trace, and now"
+    assert calls == [2, 2, 2], "the user's own hook fires: twice at the trace, and now"
     assert net._modules == before
     assert [name for name, _ in net.named_modules()] == names
     assert [name for name, _ in headed(model).named_modules()] == [*names, "output", "target"]

@@ -153,7 +153,7 @@ def test_any_key_and_what_is_in_it(tmp_path: Path) -> None:
     teacher = weights.checkpoint(path, "teacher")
     assert (teacher.key, fits(teacher.tensors, 2)) == ("teacher.state_dict", True)
     assert fits(weights.checkpoint(path, "ema.shadow").tensors, 3)
-    with pytest.raises(BadFile, match=r"its keys are 'student', 'teacher', 'ema'; .*; take one of student, teacher with --weights-key"):
+    with pytest.raises(BadFile, match=r"'student', 'teacher', 'ema'; take student or teacher or ema.shadow with --weights-key"):
         weights.checkpoint(path)
     with pytest.raises(UnknownName, match=r"no 'techer' in '.*dino\.pth': did you mean 'teacher'"):
         weights.checkpoint(path, "techer")

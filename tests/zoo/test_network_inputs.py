@@ -50,9 +50,9 @@ def test_other_channels() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"mean": (0.5,), "std": (0.5, 0.5)}, "--mean has 1 numbers and --std 2: give one of each per channel"),
+        ({"mean": (0.5,), "std": (0.5, 0.5)}, "--mean has 1 number and --std 2 numbers: give one of each per channel"),
         ({"mean": (0.5,), "normalize_from": Path("x")}, "--normalize-from learns the mean and std: leave --mean and --std out"),
-        ({"mean": (0.5,)}, "--mean has 1 numbers for 3 channels: give --std too, a number per channel"),
+        ({"mean": (0.5,)}, "--mean has 1 number for 3 channels: give --std too, a number per channel"),
         ({"std": (0.5,) * 4}, "--std has 4 numbers for 3 channels: give --mean too"),
         ({"std": (0.5, 0.0, 0.5)}, "must be positive"),
         ({"size": (0, 4)}, r"images of size \(0, 4\)"),

@@ -80,9 +80,9 @@ def test_weights_of_a_file(path: Path, tmp_path: Path) -> None:
     [
         ("factroy", UnknownName, r"no 'factroy' in '.*net\.py': did you mean 'factory'"),
         ("zzz", UnknownName, "it has 'Net', 'factory', "),
-        ("number", InterpError, r"'number' in '.*net\.py' is a int: name a function"),
+        ("number", InterpError, r"'number' in '.*net\.py' is an int: name a function"),
         ("needs", InterpError, r"cannot be called without arguments \(missing a required argument: 'x'\)"),
-        ("nothing", InterpError, r"net\.py:nothing' returned a NoneType, not a torch\.nn\.Module"),
+        ("nothing", InterpError, r"net\.py:nothing' returned None, not a torch\.nn\.Module"),
         ("broken", InterpError, r"^'.*net\.py', line 19: NameError: name 'undefined' is not defined$"),
         ("leaves", InterpError, r"^'.*net\.py', line 21: SystemExit: 3$"),
     ],
@@ -101,12 +101,12 @@ def test_factories_that_cannot_be_used(path: Path, factory: str, kind: type[Inte
         ("import no_such_package_here\n", r"net\.py', line 22: ModuleNotFoundError: No module named 'no_such_package_here'"),
         ("classes = ['a', 'b', 'c']\n", r"3 class names were given for '.*', which has 2 outputs"),
         ("classes = 2\n", r"'classes' in '.*net\.py' is no list of names"),
-        ("preprocess = {'sise': 3}\n", "'preprocess' in .* does not fit interp.images.Preprocess: .*sise"),
+        ("preprocess = {'sise': 3}\n", "'preprocess' in .* does not fit interp.Preprocess: .*sise"),
         ("preprocess = {'mean': (0.5,)}\n", "'preprocess' in .* a mean of 1 and a std of 3 channels"),
         ("def preprocess(x): return x\n", "'preprocess' in .* is a function: write the fields"),
         (
             "preprocess = None\n",
-            r"net\.py': RuntimeError: .*on images of 3x224x224, which `preprocess` in the file can change",
+            r"net\.py': RuntimeError: .*on images of 3x224x224 .*its first convolution takes 1 channel, and it is given 3: give --mean",
         ),
     ],
 )

@@ -97,7 +97,7 @@ def test_a_graph_that_calls_its_layers_can_be_looked_into() -> None:
 
 
 def test_what_is_no_module() -> None:
-    with pytest.raises(InterpError, match=r"'net' is a int, not a torch\.nn\.Module"):
+    with pytest.raises(InterpError, match=r"'net' is an int, not a torch\.nn\.Module"):
         bare(3, "net")
     with pytest.raises(Unsupported, match="'net' is an exported program, whose layers are dissolved: give the Python module"):
         bare(exported(), "net")
