@@ -13,6 +13,7 @@ from torch import nn
 from interp.attribution.draws import isolated
 from interp.core.memory import ran_out
 from interp.core.rng import generator
+from interp.core.written import kept
 from interp.errors import Unsupported
 
 
@@ -25,7 +26,7 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
     before = [(m, dict(vars(m))) for m in module.modules()]
     try:
         # A caller's inference_mode would leave no graph to differentiate.
-        with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
+        with kept(module), torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
             # That hooks are set, and will be removed; that the input's requires_grad is set on a tensor nobody else has.
             warnings.filterwarnings("ignore", category=UserWarning, module=r"captum\.")
             yield

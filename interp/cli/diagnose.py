@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -38,13 +38,13 @@ class Diagnose:
 
         at_least(1, self.batch_size, "--batch-size")
         data = opened(self.images, None) if self.images is not None else None
-        counts: dict[str, Mapping[str, Mapping[str, int]]] = {}
+        counts: dict[str, Mapping[str, Any]] = {}
 
         def make(model: Model, pictures: list[Photo], tick: Tick) -> Product:
             from interp.report.diagnose import Asked, diagnose
 
             product = diagnose(model, data, Asked(self.layers, self.loading.seed, self.batch_size), tick)
-            counts["made"] = product.metrics  # type: ignore[assignment]
+            counts["made"] = product.metrics
             return product
 
         publish(
@@ -60,7 +60,7 @@ class Diagnose:
         )
 
 
-def _summary(metrics: Mapping[str, Mapping[str, int]]) -> None:
+def _summary(metrics: Mapping[str, Any]) -> None:
     """How many filters have each verdict."""
-    flagged = metrics["flagged"]
+    flagged: Mapping[str, int] = metrics["flagged"]
     sys.stdout.write("".join(f"{count:6d} {name}\n" for name, count in flagged.items()))

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from operator import is_
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+_KEPT: WeakSet[nn.Module] = WeakSet()
 READING = "_interp_reading"
 """The attribute of a module that reads another network's output (see `interp.core.heads`), by which that network is found."""
 
@@ -22,8 +24,22 @@ def kept(module: nn.Module) -> Iterator[None]:
     Inside, every buffer is a copy, so that the network's own are not written to, by whichever way; a graph that outlives the block
     holds the copies, and its gradients are those of the values that were used. Attributes are what ``vars(module)`` holds: one that
     a forward sets, sets anew or deletes comes back, but not what it changes inside of a list or another object. A module that got
-    submodules or parameters inside has built itself, and stays so.
+    submodules or parameters inside has built itself, and stays so. Within such a block another of the same module does nothing: what
+    the work between needs, such as what Captum notes on modules from forward to backward, stays until the outer one ends.
     """
+    if module in _KEPT:
+        yield
+        return
+    _KEPT.add(module)
+    try:
+        with _put_back_after(module):
+            yield
+    finally:
+        _KEPT.discard(module)
+
+
+@contextmanager
+def _put_back_after(module: nn.Module) -> Iterator[None]:
     owners = [*module.modules(), *([vars(module)[READING].network] if READING in vars(module) else [])]
     parts = [_parts(owner) for owner in owners]
     attributes = [dict(vars(owner)) for owner in owners]

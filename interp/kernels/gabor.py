@@ -60,7 +60,7 @@ class Gabor:
 
     def blob(self, rows: int, cols: int) -> bool:
         """Whether it is a bell without a wave: less than a quarter of one in the kernel, and no edge, so that it has no orientation."""
-        return self.frequency < 1 / (4 * max(rows, cols)) and abs(np.cos(np.deg2rad(self.phase))) > 0.5
+        return bool(self.frequency < 1 / (4 * max(rows, cols)) and abs(np.cos(np.deg2rad(self.phase))) > 0.5)
 
     def _searched(self) -> np.ndarray:
         return np.array([self.row, self.col, np.deg2rad(90 - self.orientation), self.frequency, np.log(self.across), np.log(self.along)])

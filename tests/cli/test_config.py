@@ -309,5 +309,9 @@ def test_help_with_a_file_loads_no_torch(here: Path) -> None:
 
 
 def test_makes_run_tells_commands_that_write_from_those_that_list() -> None:
-    assert interp_commands() == {"report", "kernels", "activations", "visualize", "gradcam", "attribute", "compare"}
+    assert interp_commands() == {"report", "kernels", "activations", "visualize", "gradcam", "attribute", "compare"} | {
+        "scan",
+        "diagnose",
+        "microscope",
+    }
     assert not interp.cli.makes_run(None)

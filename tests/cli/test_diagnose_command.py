@@ -48,7 +48,7 @@ def test_planted_faults_are_found(damaged: Path, pictures: Path, tmp_path: Path,
     assert cli.run([*words, "--images", str(pictures), "--out", str(out), "--formats", "png"]) == 0
     said = capsys.readouterr().out
     assert verify(out).ok
-    table = list(csv.DictReader((out / "verdicts.csv").open()))
+    table = list(csv.DictReader((out / "verdicts.csv").read_text(encoding="utf-8").splitlines()))
     found = {(row["layer"], int(row["channel"]), row["verdict"]) for row in table}
     assert {("stem.conv", 3, "dead"), ("stem.conv", 4, "duplicate"), ("stem.conv", 5, "duplicate")} <= found
     assert ("stage1.block2.conv", 7, "noise") in found

@@ -147,7 +147,7 @@ def test_bad_pictures_and_folders_are_named(here, capsys):
     (here / "text.png").write_text("no picture")
     (here / "empty").mkdir()
     (here / "file").write_text("")
-    assert "'text.png' is no picture" in refused(capsys, "report", "embedded", "text.png")
+    assert "the picture 'text.png' is in none of the formats that are read: give PNG," in refused(capsys, "report", "embedded", "text.png")
     assert "'empty' holds no picture" in refused(capsys, "report", "embedded", "empty")
     assert "nothing is overwritten" in refused(capsys, "kernels", "--out", str(here))
     assert "is a file, not a folder" in refused(capsys, "kernels", "--out", "file/run")

@@ -362,7 +362,7 @@ def test_what_cannot_be_climbed_is_refused(cnn: Model) -> None:
         visualize(cnn, [Opacity()], FEW, 0)
     assert visualize(cnn, UNITS[:1], replace(FEW, regularizers=(Weighted(Opacity(), 1.0),)), 0)[0].final
     grey = traced(nn.Sequential(nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
-    with pytest.raises(InterpError, match=r"'tiny' takes images of 1 channel\(s\): optimized images have 3, RGB"):
+    with pytest.raises(InterpError, match=r"'tiny' takes images of 1 channel: optimized images have 3, RGB"):
         visualize(replace(grey, preprocess=Preprocess(size=(32, 32), mean=(0.5,), std=(0.5,))), [Unit("0", 0)], FEW, 0)
 
 
