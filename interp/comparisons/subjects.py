@@ -65,9 +65,8 @@ def shown(
         best = Unit(model.output, index)
         target = unit or best
         if not bool(torch.isfinite(row[index])):
-            raise InterpError(
-                f"'{model.spec.reference}' gives {float(row[index])} for picture '{name}', no finite number: check the weights and the picture"
-            )
+            said = f"'{model.spec.reference}' gives {float(row[index])} for picture '{name}', no finite number"
+            raise InterpError(f"{said}: check the weights and the picture")
         known = model.has_probabilities
         probability = float(model.probabilities(row[None])[0, index]) if known else 1.0
         score = None if known else float(row[index])
