@@ -28,7 +28,7 @@ def layer_table(model: Model, pattern: str) -> None:
         table.columns[column].justify = "right"
     for layer in layers:
         field = "\u2013" if layer.field is None else str(layer.field)
-        stride = "\u2013" if layer.field is None or layer.field.whole else str(max(layer.field.stride))
+        stride = "\u2013" if layer.field is None or layer.field.whole else f"{max(layer.field.stride):g}"
         layout = str(layer.layout) if layer.layout is not None else f"none: {layer.problem}"
         shape = " x ".join(map(str, layer.shape)) or "\u2013"
         cells = (layer.name, layer.kind, shape, f"{layer.parameters:,}", field, stride, layout, str(layer.calls))

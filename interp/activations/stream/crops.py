@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from interp.core.model import Model
+from interp.core.receptive import Step
 from interp.errors import InterpError, UnknownName
 
 
@@ -31,7 +32,7 @@ def crop_box(model: Model, layer: str, row: int, col: int) -> tuple[int, int, in
     return (top, left, bottom, right)
 
 
-def _span(place: int, start: float, stride: int, size: int, side: int) -> tuple[int, int]:
+def _span(place: int, start: float, stride: Step, size: int, side: int) -> tuple[int, int]:
     """First pixel and the one behind the last."""
     centre = start + place * stride
     reach = (size - 1) / 2
