@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -14,30 +13,19 @@ from interp.core.axes import (
     Axes,
     Axis,
     Kind,
-    Part,
-    Span,
-    fresh,
     is_placed,
-    is_whole,
     joined,
     lengthened,
     near,
     other,
-    part_of,
-    pictures,
-    raster,
     rolled,
     size_of,
     sliced,
     told,
     union,
     viewed,
-    with_tokens,
 )
-
-Found = Axes | None
-# An operation's rule: from the axes of a tensor (None: nothing is known), its arguments and its results to the axes of each result.
-Rule = Callable[[Callable[[Any], Found], tuple[Any, ...], list[Tensor]], Sequence[Found]]
+from interp.core.axis_windows import Found, Rule, col2im, convolution, im2col, pooling, pooling_by_windows, shuffled
 
 
 def same(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
@@ -225,110 +213,12 @@ def _pad(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor
     return [axes]
 
 
-def _convolution(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes, result = of(args[0]), results[0]
-    if axes is None:
-        return [pictures(result.shape) if result.ndim == 4 and of(args[1]) is None and len(result) > 1 else None]
-    channels = other(result.shape[1])
-    if axes[1] and axes[1][0].kind is Kind.IMAGE and result.shape[1] % axes[1][0].size == 0:
-        # One kernel for each image: the images are groups.
-        channels = (axes[1][0], *other(result.shape[1] // axes[1][0].size))
-    windows = _windows_of_convolution(args, len(axes) - 2)
-    spatial = [_windowed(axis, size, window) for axis, size, window in zip(axes[2:], result.shape[2:], windows, strict=False)]
-    return [(axes[0], channels, *spatial)]
-
-
-def _windows_of_convolution(args: tuple[Any, ...], dims: int) -> Sequence[Window | None]:
-    """convolution: stride, padding, dilation, transposed; mkldnn_convolution: padding, stride, dilation."""
-    if len(args) < 6 or not isinstance(args[1], Tensor) or (len(args) > 7 and args[6]):
-        return [None] * dims
-    stride, padding = (args[3], args[4]) if len(args) > 7 else (args[4], args[3])
-    given = (_each(values, dims) for values in (stride, padding, args[5]))
-    return [Window(*sizes) for sizes in zip(args[1].shape[2:], *given, strict=False)]
-
-
-def _pooling(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    if axes is None or results[0].ndim != len(axes):
-        return [None] * len(results)
-    kept = results[0].ndim - 2 if results[0].ndim == 4 else results[0].ndim - 1
-    return [(*axes[:kept], *(_windowed(axis, size) for axis, size in zip(axes[kept:], results[0].shape[kept:], strict=True)))]
-
-
-def _pooling_by_windows(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    """Of four dimensions, with kernel, stride and padding as arguments."""
-    axes = of(args[0])
-    if axes is None or len(axes) != 4 or results[0].ndim != 4:
-        return _pooling(of, args, results)
-    kernel = _each(args[1], 2)
-    stride = _each(args[2], 2) if len(args) > 2 and args[2] else kernel
-    windows = map(Window, kernel, stride, _each(args[3] if len(args) > 3 else 0, 2))
-    spatial = [_windowed(axis, size, window) for axis, size, window in zip(axes[2:], results[0].shape[2:], windows, strict=True)]
-    return [(*axes[:2], *spatial)]
-
-
-@dataclass(frozen=True)
-class Window:
-    """What a convolution or pooling is along one dimension."""
-
-    size: int
-    stride: int
-    padding: int
-    dilation: int = 1
-
-
-def _each(values: Any, dims: int) -> tuple[int, ...]:
-    found = tuple(values) if isinstance(values, (list, tuple)) else (values,)
-    return found if len(found) == dims else found * dims
-
-
-def _windowed(axis: Axis, size: int, window: Window | None = None) -> Axis:
-    """A dimension behind a convolution, pooling or resizing along it."""
-    if len(axis) == 1 and axis[0].whole:
-        return fresh(axis[0].kind, size, axis[0].span if window is None else _behind(axis[0], size, window))
-    return axis if size_of(axis) == size else other(size)
-
-
-def _behind(part: Part, size: int, window: Window) -> Span:
-    """The span of what windows give: they use up padding. What they leave out at the border without it is nobody's."""
-    first = (window.dilation * (window.size - 1) + 1 - window.stride) / 2 - window.padding
-    low, high = part_of(part, first, first + size * window.stride)
-    return (part.span[0] if part.span[0] >= 0 else min(0.0, low), part.span[1] if part.span[1] <= 1 else max(1.0, high))
-
-
 def _unplaced(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
     """Rows and columns that are those of the picture no more: turned, or taken from places that the network itself chooses."""
     axes = of(args[0])
     if axes is None or results[0].ndim != len(axes):
         return [None]
     return [tuple(other(size) if is_placed(axis) else axis for axis, size in zip(axes, results[0].shape, strict=True))]
-
-
-def _shuffled(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    """Pixels into channels, or back: rows and columns stay what they are."""
-    return _convolution(of, args[:1] * 2, results) if of(args[0]) is None else _convolution(of, (args[0], None), results)
-
-
-def _im2col(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    if axes is None or len(axes) != 4 or not (is_whole(axes[2], Kind.ROW) and is_whole(axes[3], Kind.COL)):
-        return [None]
-    _, kernel, dilation, padding, stride = args
-    grid = [
-        (size + 2 * p - d * (k - 1) - 1) // s + 1
-        for size, k, d, p, s in zip(args[0].shape[2:], kernel, dilation, padding, stride, strict=True)
-    ]
-    rows, cols = (axis[0].span if axis else WHOLE for axis in axes[2:])
-    return [(axes[0], other(results[0].shape[1]), with_tokens(Part(Kind.TOKENS, 0, grid=(grid[0], grid[1]), span=rows, across=cols), 0))]
-
-
-def _col2im(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
-    axes = of(args[0])
-    tokens = raster(axes[2]) if axes is not None and len(axes) == 3 else None
-    if axes is None or tokens is None:
-        return [None]
-    rows, cols = results[0].shape[2:]
-    return [(axes[0], other(results[0].shape[1]), fresh(Kind.ROW, rows, tokens.span), fresh(Kind.COL, cols, tokens.across))]
 
 
 def _product(of: Callable[[Any], Found], args: tuple[Any, ...], results: list[Tensor]) -> Sequence[Found]:
@@ -408,18 +298,18 @@ RULES: dict[str, Rule] = {
     **_named(_roll, "roll"),
     **_named(_picked, "index index_select gather flip"),
     **_named(_pad, "constant_pad_nd reflection_pad2d replication_pad2d"),
-    **_named(_convolution, "convolution mkldnn_convolution"),
+    **_named(convolution, "convolution mkldnn_convolution"),
     **_named(
-        _pooling,
+        pooling,
         "_adaptive_avg_pool2d adaptive_max_pool2d upsample_bilinear2d upsample_nearest2d"
         " upsample_bicubic2d"
         " _upsample_bilinear2d_aa _upsample_bicubic2d_aa _adaptive_avg_pool3d adaptive_avg_pool1d avg_pool1d",
     ),
-    **_named(_pooling_by_windows, "max_pool2d_with_indices avg_pool2d"),
-    **_named(_shuffled, "pixel_shuffle pixel_unshuffle"),
+    **_named(pooling_by_windows, "max_pool2d_with_indices avg_pool2d"),
+    **_named(shuffled, "pixel_shuffle pixel_unshuffle"),
     **_named(_unplaced, "rot90 grid_sampler_2d grid_sampler_2d_cudnn cudnn_grid_sampler"),
-    **_named(_im2col, "im2col"),
-    **_named(_col2im, "col2im"),
+    **_named(im2col, "im2col"),
+    **_named(col2im, "col2im"),
     **_named(_product, "mm bmm"),
     **_named(_added_product, "addmm baddbmm"),
     **_named(_linear, "linear mkldnn_linear"),
