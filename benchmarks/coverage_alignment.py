@@ -73,7 +73,7 @@ class Alignment:
         return None if self.score is None else self.score > ENOUGH and self.margin > MARGIN
 
 
-def places(grid: tuple[int, int]) -> int:
+def patches_told_apart(grid: tuple[int, int]) -> int:
     """How many of the patches lie in different cells of the grid: the quadrants, or all."""
     return len(QUADRANTS + OTHERS) if min(grid) >= 3 else len(QUADRANTS)
 
@@ -228,7 +228,7 @@ def reading(layer: Layer, maps: Tensor, where: Tensor) -> np.ndarray | Alignment
             "it does not depend on the picture" if whole == 0 else "no answer" if whole <= ROUNDING * size else "the same change everywhere"
         )
         return Alignment(layer.name, grid, str(layer.layout), None, why=why)
-    count = places(grid)
+    count = patches_told_apart(grid)
     energy = change.double().square().sum(dim=1)[:count]
     cells = adaptive_avg_pool2d(where[None].double(), grid)[0][:count]
     read = torch.einsum("jrc,irc->ij", cells / cells.sum(dim=(1, 2), keepdim=True), energy).numpy()

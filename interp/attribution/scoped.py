@@ -6,12 +6,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import nn
 
-from interp.attribution.draws import isolated
 from interp.core.memory import ran_out
+from interp.core.own_draws import started
 from interp.core.rng import generator
 from interp.core.written import kept
 from interp.errors import Unsupported
@@ -57,11 +56,10 @@ def refusing(asked: str) -> Iterator[None]:
 
 @contextmanager
 def drawing(device: torch.device, seed: int, *names: object) -> Iterator[None]:
-    """As `draws.isolated`, with NumPy's global generator and the device's, from which Captum's SHAP methods draw too."""
-    state = np.random.get_state()  # noqa: NPY002 - the one that Captum draws from
-    with isolated(seed, *names), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        try:
-            np.random.seed(generator(seed, *names, "numpy").initial_seed() % 2**32)  # noqa: NPY002
-            yield
-        finally:
-            np.random.set_state(state)  # noqa: NPY002
+    """Inside, the global generators, from which Captum draws, start from ``seed`` and ``names``: the same for an image in any company.
+
+    Outside they go on as if nothing had been drawn.
+    """
+    number, numpy = (generator(seed, *names, *more).initial_seed() for more in ((), ("numpy",)))
+    with started(device, number, numpy):
+        yield

@@ -21,7 +21,7 @@ from skimage.segmentation import slic
 from torch import Tensor
 
 from interp.attribution.degeneration import of_values
-from interp.attribution.draws import isolated
+from interp.attribution.scoped import drawing
 from interp.attribution.variants import blend, refuse_below, scores_of
 from interp.core.baseline import Baseline, baseline
 from interp.core.method import Family, Heatmap, Place, frozen
@@ -183,7 +183,7 @@ def _surrogate(method: Lime | KernelShap, model: Model, explainer: Callable[[Cal
             return evaluate(model, variants, [unit] * len(variants), method.batch_size)
 
         places = torch.from_numpy(segments)[None, None].to(image.device)
-        with isolated(method.seed, method.name, content(image)):
+        with drawing(image.device, method.seed, method.name, content(image)):
             found = explainer(score).attribute(
                 image[None],
                 baselines=filler[None],

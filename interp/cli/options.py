@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from interp.core.model import Model
     from interp.core.unit import Unit
     from interp.images import Photo
+    from interp.zoo.inputs import Inputs
 
 ModelName = Annotated[
     str,
@@ -77,12 +78,17 @@ class ModelOptions:
     def _size(self) -> tuple[int, int] | None:
         return None if self.input_size is None else (self.input_size[0], self.input_size[-1])
 
+    def inputs(self) -> Inputs:
+        """What pictures become before the network sees them, as far as it was asked for."""
+        from interp.zoo.inputs import Inputs
+
+        return Inputs(self._size, self.resize, self.mean, self.std, self.normalize_from)
+
     def load(self, reference: str, target: str | None = None) -> Model:
         """The model, with the ``target`` behind it where that is a function in a file; raises InterpError where it cannot be had."""
         from interp import zoo
         from interp.core.memory import size_of
         from interp.zoo.device import device
-        from interp.zoo.inputs import Inputs
 
         _refuse_picture(reference)
         device(self.device)
@@ -95,7 +101,7 @@ class ModelOptions:
             output=self.output,
             target=target if target is not None and is_function(target) else None,
             weights_key=self.weights_key,
-            inputs=Inputs(self._size, self.resize, self.mean, self.std, self.normalize_from),
+            inputs=self.inputs(),
         )
         return found if self.memory is None else replace(found, memory=size_of(self.memory))
 

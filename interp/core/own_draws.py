@@ -28,8 +28,20 @@ def drawing(seed: int, device: torch.device) -> Iterator[Draws]:
 
     For one thread at a time: the generators belong to the process.
     """
-    number = generator(seed, "draws of the network itself").initial_seed()
     draws = Draws()
+    number = generator(seed, "draws of the network itself").initial_seed()
+    with started(device, number, number):
+        begun = _states(device)
+        yield draws
+        draws.moved = _states(device) != begun
+
+
+@contextmanager
+def started(device: torch.device, number: int, numpy: int) -> Iterator[None]:
+    """Inside, the global generators of torch (CPU and ``device``) and Python start from ``number``, that of NumPy from ``numpy``.
+
+    Outside they go on as if nothing had been drawn. ``torch.manual_seed`` would seed all accelerators' generators, which nobody restores.
+    """
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the ones that a network draws from
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         accelerator = _state(device)
@@ -37,10 +49,8 @@ def drawing(seed: int, device: torch.device) -> Iterator[Draws]:
             torch.default_generator.manual_seed(number)
             _seed(device, number)
             random.seed(number)
-            np.random.seed(number % 2**32)  # noqa: NPY002
-            begun = _states(device)
-            yield draws
-            draws.moved = _states(device) != begun
+            np.random.seed(numpy % 2**32)  # noqa: NPY002
+            yield
         finally:
             random.setstate(python)
             np.random.set_state(legacy)  # noqa: NPY002

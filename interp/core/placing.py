@@ -15,7 +15,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from interp.core.axes import Axes, Axis, Kind, Part, lengthened, other, pictures, size_of, told
-from interp.core.axis_rules import MAKING_BLANKS, MAKING_MAPS, RULES, Found, same
+from interp.core.axis_rules import MAKING_BLANKS, MAKING_MAPS, RULES, same
+from interp.core.axis_windows import Found
 from interp.core.layout import Layout
 
 _TAKING_APART = ("unbind", "select", "slice", "split", "split_with_sizes")

@@ -57,6 +57,13 @@ class Repeatable:
         self._found[f"{operation} has no deterministic form" if found else operation.splitlines()[0].partition(". ")[0]] = None
 
 
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """So many of torch's threads inside: sums are split by their number, so the last bits depend on it."""
+    with _set(torch.get_num_threads, torch.set_num_threads, count):
+        yield
+
+
 def _settings() -> Iterator[Any]:
     """Of CUDA: no choice of algorithms by their speed, no TF32, attention by plain products."""
     yield _set(lambda: torch.backends.cudnn.benchmark, lambda value: setattr(torch.backends.cudnn, "benchmark", value), False)

@@ -108,8 +108,18 @@ def _gammas(model: Model, layers: Sequence[str]) -> dict[str, np.ndarray]:
     return result
 
 
-def read_at(model: Model, layer: str) -> str:
-    """Where the answers of a layer's filters are read: behind the BatchNorm and activation that follow it directly, else at the layer."""
+def read_at(model: Model, layers: Sequence[str]) -> dict[str, str]:
+    """Where the answers of each layer's filters are read: behind the BatchNorm and activation that follow it directly, else at the layer.
+
+    Raises UnknownName where a layer does not fire.
+    """
+    behind = {layer: _behind(model, layer) for layer in layers}
+    joined = edges(model, list(dict.fromkeys([*behind, *behind.values()]))) if behind else ()
+    return {layer: best if (layer, best) in joined else layer for layer, best in behind.items()}
+
+
+def _behind(model: Model, layer: str) -> str:
+    """The last of what fires next, as far as it looks like BatchNorm and activation of ``layer``; the layer itself where there is none."""
     names = [one.name for one in model.layers]
     own = model.layer(layer)
     best = layer
@@ -123,7 +133,7 @@ def read_at(model: Model, layer: str) -> str:
         best = follower.name
         if active:
             break
-    return best if best == layer or (layer, best) in edges(model, [layer, best]) else layer
+    return best
 
 
 def _by_pictures(
@@ -131,7 +141,7 @@ def _by_pictures(
 ) -> tuple[list[Verdict], dict[str, np.ndarray]]:
     from interp.activations.stream import ScanConfig, scan
 
-    places = {layer: read_at(model, layer) for layer in layers if model.layer(layer).layout is not None}
+    places = read_at(model, [layer for layer in layers if model.layer(layer).layout is not None])
     config = ScanConfig(top=1, correlations=False, batch=asked.batch)
     seen = scan(model, data, list(dict.fromkeys(places.values())), config, lambda step: tick("pictures", step.done, step.total))
     images: list[Tensor] = []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from interp.core.model import Model
 from interp.core.precision import has_fast_bf16
+from interp.core.repeatable import on_threads
 from interp.core.rng import generator
 from interp.errors import InterpError
 from interp.synthetic.network import WIDTHS, model_of, untrained
@@ -109,7 +109,7 @@ def fit(
     as they were. Raises Unsupported where the pictures are too small for the network, InterpError where they are not as many as
     ``options`` says.
     """
-    with _threads(options.threads):
+    with on_threads(options.threads):
         pictures = lesson(options, on_step) if pictures is None else pictures
         if len(pictures.labels) != options.n_plain + options.n_images:
             asked = f"`n_plain` {options.n_plain} and `n_images` {options.n_images}"
@@ -177,13 +177,3 @@ def augmented(images: UInt8[Tensor, "n 3 rows cols"], rng: torch.Generator) -> F
     mirrored = torch.randint(2, (len(images), 1, 1, 1), generator=rng).bool()
     x = (images.float() / 255 - 0.5) / 0.25
     return torch.where(mirrored, x.flip(3), x)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -93,5 +93,5 @@ def test_what_cannot_be_done_is_one_line(words: list[str], message: str, tmp_pat
 
 def test_answers_are_read_behind_normalization_and_activation() -> None:
     model = load("embedded")
-    assert read_at(model, "stem.conv") == "stem.relu"
-    assert read_at(model, "fc") == "fc"
+    assert read_at(model, ["stem.conv", "fc"]) == {"stem.conv": "stem.relu", "fc": "fc"}
+    assert read_at(model, []) == {}

@@ -23,15 +23,6 @@ from interp.runs.words import size_of
 
 RESULTS = Path(__file__).parent.parent.parent / "results"
 HOSTILE = '"><script>alert(1)</script> [x](javascript:alert(1)) ![y](z.png) `a` | b\n\n# h <img src=x onerror=alert(1)> {{ 7*7 }}'
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 
 
 class Reader(HTMLParser):
@@ -458,10 +449,7 @@ def test_the_committed_readme_is_that_of_the_committed_runs():
     assert (RESULTS / "README.md").read_text(encoding="utf-8") == readme_of(gathered(RESULTS), RESULTS)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-def test_the_pages_are_whole_in_a_browser_at_desk_and_phone_width(results, capsys):
-    from playwright.sync_api import sync_playwright
-
+def test_the_pages_are_whole_in_a_browser_at_desk_and_phone_width(results, capsys, browser):
     long = "a_name_without_any_place_to_break_it_" * 6
     about = About(long, HOSTILE, "lead")
     make(results / "x" / "plain", "experiment_" + long[:60], about=about, figures={"f": ("a", long)}, command=(long,), model=long)
@@ -470,20 +458,18 @@ def test_the_pages_are_whole_in_a_browser_at_desk_and_phone_width(results, capsy
     pictures = {own: 3, alone: 3, alone.parent / "tour" / "large" / "index.html": 2, alone.parent / "x" / "plain" / "index.html": 1}
     cut = "[...document.querySelectorAll('h1,h2,h3,p,li,dt,dd,figcaption')].filter(e => e.scrollWidth > e.clientWidth + 1)"
     problems: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page()
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("requestfailed", lambda request: problems.append(request.url))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        for path, count in pictures.items():
-            page.goto(path.as_uri())
-            page.evaluate("for (const image of document.images) { image.loading = 'eager' }")
-            page.wait_for_function("[...document.images].every(image => image.complete)")
-            assert page.evaluate("[...document.images].map(image => image.naturalWidth)") == [30] * count
-            for width in (1400, 390):
-                page.set_viewport_size({"width": width, "height": 900})
-                assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, (path, width)
-                assert page.evaluate(f"{cut}.map(e => e.textContent)") == [], (path, width)
-        browser.close()
+    page = browser.new_page()
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("requestfailed", lambda request: problems.append(request.url))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    for path, count in pictures.items():
+        page.goto(path.as_uri())
+        page.evaluate("for (const image of document.images) { image.loading = 'eager' }")
+        page.wait_for_function("[...document.images].every(image => image.complete)")
+        assert page.evaluate("[...document.images].map(image => image.naturalWidth)") == [30] * count
+        for width in (1400, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, (path, width)
+            assert page.evaluate(f"{cut}.map(e => e.textContent)") == [], (path, width)
+    page.close()
     assert problems == []

@@ -1,6 +1,5 @@
 """The page of a report in a real browser: nothing broken, nothing cut, at desk and phone width."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +7,6 @@ import pytest
 from PIL import Image
 
 from interp.cli import run
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 
 
 @pytest.fixture(scope="module")
@@ -31,27 +20,22 @@ def page_file(tmp_path_factory) -> Path:
     return folder / "run" / "index.html"
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 @pytest.mark.parametrize("width", [1400, 390])
-def test_the_page_is_whole(page_file, width):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        problems: list[str] = []
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("requestfailed", lambda request: problems.append(request.url))
-        page.goto(page_file.as_uri())
-        broken = page.evaluate("[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)")
-        pictures = page.evaluate("document.images.length")
-        sideways = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        cut = page.evaluate(
-            "[...document.querySelectorAll('h1,h2,p,figcaption,td,th,dt,dd,li')]"
-            ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
-        )
-        bold = page.evaluate("document.querySelectorAll('b').length")
-        browser.close()
+def test_the_page_is_whole(page_file, width, browser):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("requestfailed", lambda request: problems.append(request.url))
+    page.goto(page_file.as_uri())
+    broken = page.evaluate("[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)")
+    pictures = page.evaluate("document.images.length")
+    sideways = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    cut = page.evaluate(
+        "[...document.querySelectorAll('h1,h2,p,figcaption,td,th,dt,dd,li')]"
+        ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
+    )
+    bold = page.evaluate("document.querySelectorAll('b').length")
+    page.close()
     assert problems == []
     assert broken == []
     assert pictures == 5
