@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,7 +24,7 @@ from interp.runs import array_hash
 from interp.runs.arrayfile import save_arrays
 from interp.runs.lock import Lock
 from interp.runs.origin import versions
-from interp.runs.place import sync
+from interp.runs.partial import replacing
 from interp.runs.plain import canonical, plain
 
 
@@ -109,7 +108,8 @@ class FeatureStore:
         arrays["rest"] = np.frombuffer(json.dumps(rest).encode(), np.uint8)
         try:
             self._make()
-            self._write(self.folder / f"{key}.safetensors", arrays)
+            with replacing(self.folder / f"{key}.safetensors") as partial:
+                save_arrays(arrays, partial)
         except OSError as error:
             reason = error.strerror or str(error)
             raise BadFile(f"finished images cannot be kept in `{self.folder}`: {reason}; make room, or choose another folder") from error
@@ -121,17 +121,6 @@ class FeatureStore:
                 self.hold()
             if self._lock is not None:
                 return
-
-    def _write(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-        partial = path.with_name(f".{path.stem}.{os.getpid()}")
-        partial.unlink(missing_ok=True)
-        try:
-            save_arrays(arrays, partial)
-            sync(partial)
-            partial.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
 
 
 def _seal(rest: Mapping[str, object], arrays: Mapping[str, np.ndarray]) -> str:

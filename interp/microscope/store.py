@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +17,7 @@ from safetensors.numpy import load_file
 from interp.errors import BadFile, InterpError
 from interp.runs import array_hash
 from interp.runs.arrayfile import save_arrays
-from interp.runs.place import sync
+from interp.runs.partial import replacing, write_whole
 from interp.runs.plain import canonical, canonical_digest, plain
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -48,7 +46,7 @@ class Store:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not path.is_file():
-                _replace(path, lambda partial: partial.write_text(secrets.token_hex(16)))
+                write_whole(path, secrets.token_hex(16).encode())
             return path.read_text()
         except OSError as error:
             raise _refused(self.folder, error) from error
@@ -82,21 +80,10 @@ class Store:
         path = self.path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, lambda partial: save_arrays(arrays | {_SEAL: seal}, partial))
+            with replacing(path) as partial:
+                save_arrays(arrays | {_SEAL: seal}, partial)
         except OSError as error:
             raise _refused(self.folder, error) from error
-
-
-def _replace(path: Path, write: Any) -> None:
-    """``write(partial)`` beside ``path``, then the name: nobody sees a part of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        write(partial)
-        sync(partial)
-        partial.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _refused(folder: Path, error: OSError) -> BadFile:

@@ -8,10 +8,13 @@ import re
 import secrets
 import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # So old a file is nobody's work any more: whole files are written in seconds.
 _ABANDONED = 3600.0
+_WINDOWS = os.name == "nt"
 
 
 def partial_of(path: Path) -> Path:
@@ -22,15 +25,33 @@ def partial_of(path: Path) -> Path:
 def write_whole(path: Path, data: bytes) -> None:
     """Write `data` to `path`, replaced as a whole or not at all, and safe once this returns; OSError where it cannot be."""
     sweep(path)
-    temporary = partial_of(path)
+    with replacing(path) as partial, partial.open("xb") as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name to write a file under, which takes the place of `path` at the end, safe on the disk; on errors nothing has changed."""
+    partial = partial_of(path)
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        yield partial
+        sync(partial)
+        os.replace(partial, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has the file or folder at `path`; of a folder on Windows, which opens none, nobody can."""
+    if _WINDOWS and path.is_dir():
+        return
+    # Windows confirms only what is open for writing.
+    descriptor = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sweep(path: Path) -> None:

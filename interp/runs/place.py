@@ -20,6 +20,7 @@ from types import TracebackType
 from interp.errors import BadFile, InterpError
 from interp.runs.lock import LOCK, Lock
 from interp.runs.manifest import Manifest
+from interp.runs.partial import sync
 
 _RUN = "interp-run"
 """The run inside its hidden folder. A hidden folder that holds anything but this and the lock is not ours."""
@@ -243,15 +244,3 @@ def _contents(folder: Path, names: list[str]) -> str:
         shown = ", ".join(f"`{name}`" for name in names[:3]) + (", ..." if len(names) > 3 else "")
         return f"{len(names)} {'entry' if len(names) == 1 else 'entries'} ({shown})"
     return f"a run of `{manifest.experiment}` made at {manifest.created}"
-
-
-def sync(path: Path) -> None:
-    """Wait until the disk has the file or folder at `path`; of a folder on Windows, which opens none, nobody can."""
-    if _WINDOWS and path.is_dir():
-        return
-    # Windows confirms only what is open for writing.
-    descriptor = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,7 +27,8 @@ from interp.runs.entries import About, ArrayEntry, FigureEntry, FileEntry, Input
 from interp.runs.machine import Machine
 from interp.runs.manifest import ARRAYS, CONFIG, MANIFEST, METRICS, Manifest
 from interp.runs.origin import source_commit, versions
-from interp.runs.place import Place, numbered, sync
+from interp.runs.partial import sync
+from interp.runs.place import Place, numbered
 from interp.runs.plain import canonical, config_entry, plain, portable, prose, relative_path
 from interp.runs.tolerance import Tolerance
 

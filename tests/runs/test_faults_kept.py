@@ -18,6 +18,7 @@ from interp.errors import BadFile
 from interp.featurevis import store as module
 from interp.featurevis.feature import Feature
 from interp.featurevis.store import FeatureStore
+from interp.runs import partial
 
 pytest.importorskip("fcntl")
 
@@ -96,7 +97,7 @@ def test_a_disk_full_from_the_first_leaves_nothing(tmp_path: Path, monkeypatch: 
 
     def work() -> None:
         with keeping(tmp_path / "results" / "visualize", Command()) as kept:
-            monkeypatch.setattr(module, "sync", full)
+            monkeypatch.setattr(partial, "sync", full)
             kept.store.put("a", image(0.5))
 
     with pytest.raises(BadFile, match=r"No space left on device; make room, or choose another folder$"):

@@ -12,7 +12,7 @@ import pytest
 from safetensors import SafetensorError
 
 from interp.proof import replay
-from interp.runs import arrayfile, place
+from interp.runs import arrayfile, partial, place
 from interp.runs.entries import reference
 from interp.runs.inputs import beside, in_folder
 from interp.runs.place import Place
@@ -89,13 +89,13 @@ def test_folders_are_not_synced_on_windows_and_files_are_open_for_writing(tmp_pa
 
     (tmp_path / "file").write_bytes(b"data")
     monkeypatch.setattr(os, "open", watched)
-    place.sync(tmp_path / "file")
-    place.sync(tmp_path)
+    partial.sync(tmp_path / "file")
+    partial.sync(tmp_path)
     assert opened == [("file", os.O_RDONLY), (tmp_path.name, os.O_RDONLY)]
     opened.clear()
-    monkeypatch.setattr(place, "_WINDOWS", True)
-    place.sync(tmp_path / "file")
-    place.sync(tmp_path)
+    monkeypatch.setattr(partial, "_WINDOWS", True)
+    partial.sync(tmp_path / "file")
+    partial.sync(tmp_path)
     assert opened == [("file", os.O_RDWR)]
     assert (tmp_path / "file").read_bytes() == b"data"
 
