@@ -20,6 +20,7 @@ OPTION = "--config"
 _UNFIT = re.compile(
     r"Error parsing (?P<option>--\S+): no type matching \{None\}\|\{(?P<kinds>.*?)\} could be instantiated from \[(?P<values>.*?)\]"
 )
+_UNKNOWN = re.compile(r"Unrecognized options: (?P<words>[^;?]*);")
 HELP = f"{OPTION} FILE takes the options from a file, the config.yaml or manifest.json of a run; what is typed goes before them."
 
 
@@ -47,8 +48,36 @@ def parse(config: type[Config], arguments: Sequence[str], given: Given, descript
         default = read(config, path, given)
         words = _without_set_flags(words, default)
     about = "\n\n".join(part for part in (description, "" if own else HELP) if part)
-    made: Config = told(lambda: tyro.cli(config, args=words, prog=given.called, description=about, default=default), hint)
-    return made
+
+    def made(words: Sequence[str]) -> Config:
+        found: Config = told(lambda: tyro.cli(config, args=words, prog=given.called, description=about, default=default), hint)
+        return found
+
+    try:
+        return made(words)
+    except InterpError as error:
+        moved = _in_front(words, str(error))
+        if moved is None:
+            raise
+        with contextlib.suppress(InterpError):
+            return made(moved)
+        raise InterpError(f"{error}; words without a name stand before the options") from None
+
+
+def _in_front(words: Sequence[str], refusal: str) -> list[str] | None:
+    """The words with those that were refused for standing behind an option before the first one; None where that is not why.
+
+    tyro takes words without a name in one place only: ``MODEL --weights FILE UNIT`` would lose the unit.
+    """
+    found = _UNKNOWN.match(refusal)
+    refused = found["words"].split(", ") if found else []
+    rest = list(words)
+    for word in reversed(refused):
+        if word.startswith("-") or word not in rest:
+            return None
+        del rest[len(rest) - 1 - rest[::-1].index(word)]
+    first = next((place for place, word in enumerate(rest) if word.startswith("-")), None)
+    return None if not refused or first is None else [*rest[:first], *refused, *rest[first:]]
 
 
 def told(parsed: Callable[[], Config], hint: str) -> Config:

@@ -26,6 +26,7 @@ from interp.cli.commands import Kernels, Report
 from interp.cli.compare import Attribute, Compare
 from interp.cli.configured import Given, parse, split
 from interp.cli.options import Flag, ModelOptions, SaveOptions, Saving
+from interp.cli.scan import Scan
 from interp.cli.visualize import Visualize
 from interp.errors import InterpError
 from interp.runs.configfile import from_yaml, to_yaml
@@ -175,6 +176,16 @@ def test_a_file_may_say_where_a_run_is_written_and_what_it_came_from(here: Path)
     (here / "f.yaml").write_text(f"saving: {{out: there, parent: {'a' * 64}}}")
     assert parsed(Report, "report", "--config", "f.yaml").saving == SaveOptions(Path("there"), parent="a" * 64)
     assert parsed(Report, "report", "--config", "f.yaml", "--out", "here").saving == SaveOptions(Path("here"), parent="a" * 64)
+
+
+def test_words_without_a_name_may_stand_behind_options() -> None:
+    straight = parsed(Visualize, "visualize", "embedded", "stem.conv:1", "stem.conv:2", "--steps", "3", "--negative")
+    assert parsed(Visualize, "visualize", "embedded", "--steps", "3", "stem.conv:1", "stem.conv:2", "--negative") == straight
+    assert parsed(Visualize, "visualize", "embedded", "stem.conv:1", "--steps", "3", "stem.conv:2", "--negative") == straight
+    with pytest.raises(InterpError, match=r"^Unrecognized options: stem\.conv:2, --steep.*; see the help$"):
+        parsed(Visualize, "visualize", "embedded", "--steps", "3", "stem.conv:2", "--steep")
+    with pytest.raises(InterpError, match=r"Unrecognized options: b; see the help; words without a name stand before the options$"):
+        parsed(Scan, "scan", "embedded", "--top", "3", "b")
 
 
 def test_the_words_of_visualize_come_from_the_file_or_are_typed(here: Path) -> None:
