@@ -15,7 +15,7 @@ COLUMNS = ("kernels", "activations", "visualize", "gradcam", "attention")
 HEAD = """# Which network can be looked into how
 
 Made by `python benchmarks/coverage.py coverage.jsonl` and `python benchmarks/coverage.py coverage.jsonl --table docs/coverage.md`:
-{networks} of the {whole} networks of the matrix, which are every torchvision classifier and a small member of each of many timm families
+{which} networks of the matrix, which are every torchvision classifier and a small member of each of many timm families
 ({families} here), with random weights (seed 0), each in a process of its own with one thread, on a shared
 x86-64 machine of two slow cores without a GPU. Seconds are elapsed ones while other work ran on the machine: they say
 which network costs more, not how much. Python {python}, torch {torch}, torchvision {torchvision},
@@ -54,7 +54,9 @@ def write(records: Sequence[Record], path: Path) -> None:
     unknown = dict.fromkeys(("python", "torch", "torchvision", "timm"), "(not recorded)")
     versions = next((r["versions"] for r in reversed(records) if "versions" in r), unknown)
     families = sum(name.startswith("timm/") for name in rows)
-    head = HEAD.format(networks=len(rows), whole=len(references()), families=families, **versions)
+    whole = len(references())
+    which = f"all {whole}" if len(rows) == whole else f"{len(rows)} of the {whole}"
+    head = HEAD.format(which=which, families=families, **versions)
     title = ["| network | layers | " + " | ".join(COLUMNS) + " | places | s | MB |", "|---|---|" + "---|" * (len(COLUMNS) + 3)]
     parts = [head, totals(rows), "", *title, *lines, "", "## What is said where something does not work", "", *notes.lines()]
     parts += ["", "## Why layers have no maps", "", *problems(rows), "", KNOWN]
