@@ -27,9 +27,11 @@ from interp.site.microscope import (
     Link,
     NetworkContent,
     Optimized,
+    Picture,
     Tiles,
     UnitContent,
     pack,
+    save,
     write_layer,
     write_network,
 )
@@ -75,7 +77,9 @@ def build(folder: Path, units: int) -> dict[str, str]:
     tiles = pack(folder, "pictures/wide/channel", pictures, "wide:{} excited")
     rest = (TOTAL - units) // (LAYERS - 1)
     others = [LayerSummary(f"stage{number // 5}.{number % 5}.conv", "Conv2d", rest) for number in range(LAYERS - 1)]
-    layers = (*others, LayerSummary("wide", "Conv2d", units, tiles[0], tiles, titled=True))
+    save(folder, "pictures/wide/layer.webp", pictures[0])
+    own = Picture("pictures/wide/layer.webp", TILE, TILE, "wide")
+    layers = (*others, LayerSummary("wide", "Conv2d", units, own, tiles, titled=True))
     edges = tuple((one.name, other.name) for one, other in pairwise(layers))
     network = NetworkContent("made up", "made up", "0" * 64, layers, edges)
     values = {column.key: tuple(float(value) for value in rng.normal(size=units)) for column in COLUMNS}

@@ -180,16 +180,16 @@ class Preprocess:
         image = Image.fromarray(photo.pixels)
         return image.convert("L") if len(self.mean) == 1 else image
 
-    def _short(self, photo: Photo) -> int:
-        """What the shorter side is resized to: ``resize``, or more where the crop would reach over the border."""
-        sides = zip(self.size, photo.size, strict=True)
-        covering = max(-(-crop * min(photo.size) // side) for crop, side in sides)
+    def shorter_side(self, size: tuple[int, int]) -> int:
+        """What the shorter side of a picture of that ``size`` (rows, cols) is resized to: ``resize``, or more where the crop would
+        reach over the border."""
+        covering = max(-(-crop * min(size) // side) for crop, side in zip(self.size, size, strict=True))
         return max(covering, self.resize if self.resize is not None else min(self.size))
 
     def _cropped(self, photo: Photo, whole: Image.Image) -> Image.Image:
         image: Any = whole
         mode = InterpolationMode(self.interpolation)
-        short = self._short(photo)
+        short = self.shorter_side(photo.size)
         if photo.size[0] * 40 < photo.size[1] or photo.size[1] * 40 < photo.size[0]:
             size = f"{photo.size[0]} x {photo.size[1]} px (rows x cols)"
             raise InterpError(f"picture '{photo.name}' of {size} is too narrow to be resized to a shorter side of {short}")
@@ -200,7 +200,7 @@ class Preprocess:
     def view(self, photo: Photo, rows: int) -> Float[np.ndarray, "h w 3"]:
         """The part of the picture that the model sees, ``rows`` pixels high, for display: [0, 1]; of bands those that are shown."""
         height, width = photo.size
-        scale = min(height, width) / self._short(photo)
+        scale = min(height, width) / self.shorter_side(photo.size)
         crop = [min(round(s * scale), side) for s, side in zip(self.size, photo.size, strict=True)]
         whole: Any = Image.fromarray(photo.visible) if self.uses_bands(photo) else self._image(photo).convert("RGB")
         image: Any = tvf.center_crop(whole, crop)

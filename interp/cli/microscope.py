@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from interp.cli.keeping import Interrupted
+from interp.cli.keeping import GOES_ON, Interrupted
 from interp.cli.options import Flag, ModelName, ModelOptions, OneModel, Words
 from interp.cli.words import at_least, size_of
 from interp.errors import InterpError
@@ -56,6 +56,8 @@ class Microscope:
     """Classes of the pictures: a CSV file of names and labels; the folders they lie in if not given."""
     layers: Words = ()
     """Layers or globs; every convolution and the layer of the classes if none are named."""
+    units: int | None = None
+    """Of each layer only the first so many channels; all if not given."""
     steps: int = 256
     """Steps of gradient ascent per optimized image; 0 for none."""
     size: Annotated[str | None, tyro.conf.arg(metavar="N|ROWSxCOLS")] = None
@@ -70,6 +72,10 @@ class Microscope:
     """Pictures that excite a unit most."""
     bottom: int = 3
     """Pictures that excite it least."""
+    links: int = 8
+    """Neighbours and connections of each kind that are listed."""
+    weights_by: Annotated[Literal["pca", "nmf"], tyro.conf.arg(metavar="{pca,nmf}")] = "pca"
+    """How the inputs of a deep layer are grouped into the three colours in which its weights are drawn."""
     precision: Annotated[Literal["auto", "float32", "bfloat16", "float16"], tyro.conf.arg(metavar="NAME")] = "auto"
     """What the network computes in while images are optimized: auto, float32, bfloat16 or float16."""
     chunk: int = 16
@@ -85,6 +91,8 @@ class Microscope:
             return
         at_least(0, self.steps, "--steps")
         at_least(1, self.chunk, "--chunk")
+        if self.units is not None:
+            at_least(1, self.units, "--units")
         if self.faces == 1 or self.faces < 0:
             raise InterpError(f"--faces {self.faces} is too small: give 2 or more images that are made to differ, or 0 for none")
         if self.saving.address is not None and self.saving.runner != "ray":
@@ -94,12 +102,14 @@ class Microscope:
             try:
                 _tell(self._build(runner, size))
             except KeyboardInterrupt:
-                raise Interrupted("interrupted; finished work is kept, the same command goes on from there") from None
+                raise Interrupted(f"finished work is kept, {GOES_ON}") from None
 
     def _build(self, runner: Runner, size: tuple[int, int] | None) -> Built:
         import torch
 
         from interp.cli.commandline import command_line
+        from interp.cli.progress import bars
+        from interp.cli.publish import tell
         from interp.microscope import About, Building, Data, build, expected, layers_of
         from interp.runs.origin import program_of
         from interp.site.microscope.address import folder_of
@@ -113,10 +123,13 @@ class Microscope:
         building = Building(model, self._recipe(model), data, site, layers_of(model, self.layers), options, about, self.loading.bands)
         sys.stderr.write(f"interp: {said(expected(building, len(found), runner.workers), runner.workers)}\n")
         with bars() as tick:
-            return build(building, runner, tick, found)
+            built = build(building, runner, tick, found)
+        tell(model)
+        return built
 
     def _options(self, size: tuple[int, int], threads: int) -> Options:
         from interp.featurevis import Precision
+        from interp.kernels.factors import Factoring
         from interp.microscope import Options
 
         return Options(
@@ -128,14 +141,16 @@ class Microscope:
             faces=self.faces,
             top=at_least(1, self.top, "--top"),
             bottom=at_least(0, self.bottom, "--bottom"),
+            links=at_least(0, self.links, "--links"),
+            factoring=Factoring(self.weights_by),
             chunk=self.chunk,
+            units=self.units,
             scan_threads=threads,
             seed=self.loading.seed,
         )
 
     def _recipe(self, model: Model) -> Recipe:
         from interp.microscope import Recipe
-        from interp.zoo.inputs import Inputs
 
         loading = self.loading
         # On a cluster each task has a GPU of its own, whatever its number.
@@ -148,7 +163,7 @@ class Microscope:
             device,
             loading.output,
             loading.weights_key,
-            Inputs(loading._size, loading.resize, loading.mean, loading.std, loading.normalize_from),
+            loading.inputs(),
             model.memory,
             model.spec.sha256,
         )
@@ -215,35 +230,3 @@ def _suitable(model: Model) -> tuple[int, int]:
 
     own = model.preprocess.size
     return own if max(own) <= _SIDE else suitable_size(model) or own
-
-
-@contextmanager
-def bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A tick that shows one bar per stage, with how many are done per second and the time left."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
-    from rich.text import Text
-
-    class Speed(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:.2g}/s" if speed < 10 else f"{speed:.0f}/s")
-
-    name, left = TextColumn("{task.description}", markup=False), TextColumn("left")
-    columns = (name, BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn(), left)
-    progress = Progress(*columns, console=Console(stderr=True), speed_estimate_period=120)
-    tasks: dict[str, TaskID] = {}
-
-    def tick(stage: str, done: int, total: int) -> None:
-        if stage not in tasks:
-            progress.start()
-            for task in tasks.values():
-                progress.update(task, completed=progress.tasks[task].total)
-            tasks[stage] = progress.add_task(stage, total=total)
-        progress.update(tasks[stage], completed=done, total=total)
-
-    try:
-        yield tick
-    finally:
-        if tasks:
-            progress.stop()

@@ -74,15 +74,12 @@ class ModelOptions:
 
             size_of(self.memory)
 
-    @property
-    def _size(self) -> tuple[int, int] | None:
-        return None if self.input_size is None else (self.input_size[0], self.input_size[-1])
-
     def inputs(self) -> Inputs:
         """What pictures become before the network sees them, as far as it was asked for."""
         from interp.zoo.inputs import Inputs
 
-        return Inputs(self._size, self.resize, self.mean, self.std, self.normalize_from)
+        size = None if self.input_size is None else (self.input_size[0], self.input_size[-1])
+        return Inputs(size, self.resize, self.mean, self.std, self.normalize_from)
 
     def load(self, reference: str, target: str | None = None) -> Model:
         """The model, with the ``target`` behind it where that is a function in a file; raises InterpError where it cannot be had."""

@@ -1,4 +1,4 @@
-"""Progress bars with time left, on stderr, for work that takes more than a moment."""
+"""Progress bars with the speed and the time left, on stderr, for work that takes more than a moment."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 from interp.report.product import Tick
 
-PICTURES = "pictures"
-"""The stage whose bar says how many are done in a second."""
+# Of stages that count so many things, how many are done in a second is said.
+_MANY = 20
+# Seconds over which speed is taken: units are finished several at once.
+_PERIOD = 120
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def bars() -> Iterator[Tick]:
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:.1f} a second," if task.speed and task.description == PICTURES else "")
+            return Text(rate(task.finished_speed or task.speed, task.total))
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -42,7 +44,7 @@ def bars() -> Iterator[Tick]:
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    progress = Progress(*columns, console=Console(stderr=True))
+    progress = Progress(*columns, console=Console(stderr=True), speed_estimate_period=_PERIOD)
     tasks: dict[str, TaskID] = {}
 
     def finish() -> None:
@@ -63,3 +65,10 @@ def bars() -> Iterator[Tick]:
     finally:
         if tasks:
             progress.stop()
+
+
+def rate(speed: float | None, total: float | int | None) -> str:
+    """How many of ``total`` things are done in a second; "" where it is not known, or there are few."""
+    if not speed or (total or 0) < _MANY:
+        return ""
+    return f"{speed:.2g}/s," if speed < 10 else f"{speed:.0f}/s,"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from interp.cli.keeping import Interrupted
+from interp.cli.keeping import GOES_ON, place_of, telling
 from interp.cli.options import Flag, ModelName, ModelOptions, OneModel, SaveOptions, Saving, Words
 from interp.cli.publish import publish
 from interp.cli.words import at_least
@@ -110,27 +109,13 @@ def kept(parent: Path, command: object) -> Iterator[tuple[Path, Callable[[Step, 
 
     Where the pass is interrupted or fails it stays, and the message says so. Gives the file, and what shows a step.
     """
-    from interp.cli.progress import PICTURES
-    from interp.runs import config_entry
-    from interp.runs.plain import canonical
-
-    digest = hashlib.sha256(canonical(config_entry(command)).encode("ascii")).hexdigest()[:16]
-    checkpoint = parent / f".{digest}.scan"
-    said = "the pass is kept up to its last checkpoint, the same command goes on from there"
+    checkpoint = place_of(parent, command, "scan")
 
     def step(at: Step, tick: Tick) -> None:
         if at.note:
             sys.stderr.write(f"interp: {at.note}\n")
-        tick(PICTURES, at.done, at.total)
+        tick("pictures", at.done, at.total)
 
-    try:
+    with telling(lambda: f"the pass is kept up to its last checkpoint, {GOES_ON}" if checkpoint.exists() else ""):
         yield checkpoint, step
-    except BaseException as error:
-        if checkpoint.exists():
-            if isinstance(error, KeyboardInterrupt):
-                raise Interrupted(f"interrupted; {said}") from None
-            if isinstance(error, InterpError):
-                raise type(error)(f"{error}; {said}") from error
-            sys.stderr.write(f"interp: {said}\n")
-        raise
     checkpoint.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ def noise_gains(
 
     A gain of 1: noise of `NOISE` moves the channel as far as going from place to place and picture to picture does. NaN where a channel
     does not vary. The noise of a picture depends on the picture and ``seed`` alone. A definition of this package, in the spirit of
-    noise sensitivity (Arora et al. 2018, definition 1), with the natural spread in place of the norm of the answer.
+    noise sensitivity (Arora, Ge, Neyshabur & Zhang 2018, arXiv 1802.05296), with the natural spread in place of the norm of the answer.
     """
     total: dict[str, np.ndarray] = {}
     places: dict[str, int] = {}

@@ -58,7 +58,7 @@ def variance_entropy(kernels: Float[np.ndarray, "*n kernels places"]) -> Float[n
     """-sum a log10 a over the shares a of variance that the principal components of kernels explain (Gavrikov & Keuper 2022, 2203.15331).
 
     0 where all kernels are one pattern in several strengths, log10(places) where they fill all directions alike. NaN where they
-    are all the same, or have one place.
+    are all the same, or have one place. Theirs is that of a layer; over the kernels of one filter it is an extension.
     """
     centred = kernels.astype(np.float64) - kernels.mean(axis=-2, keepdims=True, dtype=np.float64)
     spread = np.square(kernels, dtype=np.float64).sum(axis=(-2, -1))

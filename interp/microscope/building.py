@@ -16,10 +16,12 @@ from interp import parallel
 from interp.activations import stream
 from interp.activations.stream import ScanConfig
 from interp.core.model import Model
+from interp.core.repeatable import on_threads
 from interp.datasets import DataSet
 from interp.errors import BadFile
 from interp.microscope import data as opened
 from interp.microscope import recipe as loaded
+from interp.microscope.apart import spare
 from interp.microscope.contents import Page, put, summary_of
 from interp.microscope.data import Data, image_of
 from interp.microscope.ending import About, finish
@@ -38,13 +40,13 @@ from interp.microscope.strips import strips_of
 from interp.microscope.tables import write_tables
 from interp.microscope.tuning import Tune, tunable
 from interp.microscope.weighing import Weigh
-from interp.microscope.work import Order, carry_out, on_threads
+from interp.microscope.work import Order, carry_out
 from interp.parallel import Runner, Task
 from interp.runs.plain import plain
 from interp.site.microscope import NetworkContent, write_layer, write_network
 
 # Of the pages: to be raised when the same work would give other pages.
-FORMAT = 1
+FORMAT = 2
 # Skipped pictures that are named on the page; the table of images has all.
 _NAMED = 20
 # Between checkpoints of the pass: what a kill can cost of it.
@@ -77,8 +79,9 @@ class Building:
 
     @property
     def units(self) -> int:
-        """How many channels there are in all."""
-        return sum(self.model.layer(name).channels for name in self.layers)
+        """How many channels have pages."""
+        plan = self.plan(Path())
+        return sum(plan.channels(name) for name in self.layers)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,8 @@ class _Build:
 
     @cached_property
     def scan(self) -> stream.Scan:
-        config = ScanConfig(top=max(self.options.top, self.options.bottom), nearest=max(1, self.options.links), seconds=_SECONDS)
+        kept = spare(self.data) * max(self.options.top, self.options.bottom)
+        config = ScanConfig(top=kept, nearest=max(1, self.options.links), seconds=_SECONDS)
 
         def step(done: int, total: int) -> None:
             self.tick("looking at pictures", done, total)
@@ -279,7 +283,7 @@ class _Build:
             title=spec.reference,
             reference=spec.reference,
             weights_hash=spec.sha256,
-            layers=tuple(summary_of(self.model, layer, self.plan.size) for layer in self.plan.layers),
+            layers=tuple(summary_of(self.plan, layer) for layer in self.plan.layers),
             edges=wiring.edges,
             numbers=numbers,
             notes=self._notes(),
@@ -287,10 +291,16 @@ class _Build:
         )
 
     def _notes(self) -> tuple[str, ...]:
+        notes = []
+        if any(self.plan.channels(layer) < self.model.layer(layer).channels for layer in self.plan.layers):
+            notes.append(f"Only the first {self.options.units} channels of each layer have pages; the tables hold all.")
+        if self.scan.skipped:
+            notes.append(self._skipped())
+        return tuple(notes)
+
+    def _skipped(self) -> str:
         skipped = self.scan.skipped
-        if not skipped:
-            return ()
         named = "; ".join(f"{name} ({reason})" for name, reason in skipped[:_NAMED])
         more = "; and more, listed in data/images.parquet" if len(skipped) > _NAMED else ""
         count = "1 picture" if len(skipped) == 1 else f"{len(skipped)} pictures"
-        return (f"{count} could not be read and are left out: {named}{more}.",)
+        return f"{count} could not be read and are left out: {named}{more}."

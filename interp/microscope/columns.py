@@ -50,7 +50,8 @@ def columns_of(work: LayerWork, units: Iterable[UnitWork]) -> tuple[tuple[Column
     if "orientation" in work.tuning:
         values["orientation"] = [orientation_selectivity(answers) for answers in work.tuning["orientation"]]
     values |= {name: numbers.tolist() for name, numbers in work.weights.items()}
-    kept = {name: tuple(_number(value) for value in found) for name, found in values.items()}
+    count = work.plan.channels(work.layer)
+    kept = {name: tuple(_number(value) for value in found[:count]) for name, found in values.items()}
     there = tuple(column for column in COLUMNS if any(value is not None for value in kept.get(column.key, ())))
     return there, {column.key: kept[column.key] for column in there}
 

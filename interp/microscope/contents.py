@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from interp import kernels
-from interp.core.model import Model
+from interp.activations import stream
 from interp.decoding import opened
-from interp.errors import BadFile, InterpError
-from interp.kernels import Scale
+from interp.errors import BadFile
+from interp.microscope import filters
 from interp.microscope.columns import columns_of
 from interp.microscope.looking import Layout, Seen
 from interp.microscope.pictures import sheet, tile, webp
+from interp.microscope.plan import Plan
 from interp.microscope.relations import Relations
 from interp.microscope.results import LayerWork, Made, UnitWork
 from interp.microscope.strips import Strip
@@ -26,6 +26,8 @@ from interp.site.microscope.sprites import tiles_of
 
 # Pixels of the longer side of a thumbnail.
 _THUMBNAIL = 64
+# Pixels of the picture on a layer's card.
+_CARD = 96
 # Of optimized images.
 _QUALITY = 90
 _SAID = {
@@ -59,18 +61,34 @@ _WEIGHTS = {
 }
 
 
-def thumbnails_of(model: Model, layer: str, size: tuple[int, int]) -> Tiles:
+def thumbnails_of(plan: Plan, layer: str) -> Tiles:
     """Where the thumbnails of a layer are: known before they are made, so that other layers' pages can show them."""
-    share = _THUMBNAIL / max(size)
-    rows, cols = (max(1, round(side * min(1.0, share))) for side in size)
-    return tiles_of(f"{_folder(layer)}/units", model.layer(layer).channels, (rows, cols), f"{layer}:{{}}")
+    share = _THUMBNAIL / max(plan.size)
+    rows, cols = (max(1, round(side * min(1.0, share))) for side in plan.size)
+    return tiles_of(f"{_folder(layer)}/units", plan.channels(layer), (rows, cols), f"{layer}:{{}}")
 
 
-def summary_of(model: Model, layer: str, size: tuple[int, int]) -> LayerSummary:
+def summary_of(plan: Plan, layer: str) -> LayerSummary:
     """What the network's page and other layers show of a layer."""
-    tiles = thumbnails_of(model, layer, size)
-    found = model.layer(layer)
-    return LayerSummary(layer, found.kind, found.channels, tiles[0], tiles, layer == model.output and bool(model.spec.classes))
+    tiles = thumbnails_of(plan, layer)
+    found, (across, units) = plan.model.layer(layer), _standing(len(tiles))
+    alt = f"{layer}, units {', '.join(map(str, units))}"
+    rows, cols = _standing_size(tiles)
+    picture = Picture(_standing_for(layer), across * (rows + 2), across * (cols + 2), alt)
+    titled = layer == plan.model.output and bool(plan.model.spec.classes)
+    return LayerSummary(layer, found.kind, len(tiles), picture, tiles, titled, found.channels)
+
+
+def _standing_size(tiles: Tiles) -> tuple[int, int]:
+    """Of each of them in pixels: four fill a card of the network's page."""
+    share = min(1.0, _CARD / 2 / max(tiles.rows, tiles.cols))
+    return max(1, round(tiles.rows * share)), max(1, round(tiles.cols * share))
+
+
+def _standing(count: int) -> tuple[int, list[int]]:
+    """The units whose thumbnails stand for a layer of so many on the network's page, in a square of so many across."""
+    across = 2 if count >= 4 else 1
+    return across, np.linspace(0, count - 1, across**2).round().astype(int).tolist()
 
 
 class Page:
@@ -79,11 +97,11 @@ class Page:
     def __init__(self, site: Path, work: LayerWork, relations: Relations, strips: Sequence[Strip]) -> None:
         self.site, self.work, self.relations, self.strips = site, work, relations, strips
         self.model, self.layer = work.plan.model, work.layer
-        self._kernels = _kernels(self.model, self.layer)
+        self._filters = filters.of(self.model, self.layer, work.plan.options.factoring)
 
     def pictures(self) -> None:
         """Write all pictures of the layer; BadFile where the disk refuses."""
-        tiles = thumbnails_of(self.model, self.layer, self.work.plan.size)
+        tiles = thumbnails_of(self.work.plan, self.layer)
         small = np.zeros((tiles.total, tiles.rows, tiles.cols, 3), np.uint8)
         for unit in self.work.units():
             shown = unit.first()
@@ -96,8 +114,13 @@ class Page:
             if unit.sheet is not None:
                 put(self.site, _examples(self.layer, unit.channel), unit.sheet)
         pack(self.site, f"{_folder(self.layer)}/units", small, tiles.alt, _QUALITY)
-        if self._kernels is not None:
-            pack(self.site, f"{_folder(self.layer)}/kernels", self._kernels, _of_kernels(self.layer), 100)
+        across, units = _standing(len(tiles))
+        rows, cols = _standing_size(tiles)
+        framed = np.stack([np.pad(tile(small[unit], rows, cols), ((1, 1), (1, 1), (0, 0)), constant_values=255) for unit in units])
+        square = sheet([list(framed[k : k + across]) for k in range(0, len(units), across)], across, *framed.shape[1:3])
+        put(self.site, _standing_for(self.layer), webp(square, 75))
+        if self._filters is not None:
+            pack(self.site, f"{_folder(self.layer)}/kernels", self._filters.pictures[: len(tiles)], _of_kernels(self.layer), 100)
 
     def content(self) -> LayerContent:
         """What the layer's pages show."""
@@ -105,18 +128,30 @@ class Page:
         rows, cols = found.map_shape[1:]
         columns, values = columns_of(self.work, self.work.units())
         sees = "the whole picture" if found.field is None or found.field.whole else f"{found.field} pixels, every {found.field.stride[0]}"
-        thumbnails = thumbnails_of(self.model, self.layer, self.work.plan.size)
+        thumbnails = thumbnails_of(self.work.plan, self.layer)
         return LayerContent(
-            self.layer, found.kind, found.channels, (rows, cols), sees, columns, values, thumbnails, self.units, self._numbers()
+            self.layer,
+            found.kind,
+            len(thumbnails),
+            (rows, cols),
+            sees,
+            columns,
+            values,
+            thumbnails,
+            self.units,
+            self._numbers(),
+            weights="" if self._filters is None else self._filters.text,
+            heat=self._heat(),
+            total=found.channels,
         )
 
     def units(self) -> Iterator[UnitContent]:
         """The pages of the units, in order."""
-        layout = (
-            None
-            if self._kernels is None
-            else tiles_of(f"{_folder(self.layer)}/kernels", len(self._kernels), self._kernels.shape[1:3], _of_kernels(self.layer))
-        )
+        layout = None
+        if self._filters is not None:
+            rows, cols = self._filters.pictures.shape[1:3]
+            count = self.work.plan.channels(self.layer)
+            layout = tiles_of(f"{_folder(self.layer)}/kernels", count, (rows, cols), _of_kernels(self.layer))
         statistics, relations = self.work.statistics, self.relations
         for unit in self.work.units():
             channel = unit.channel
@@ -126,6 +161,8 @@ class Page:
                 optimized=tuple(self._optimized(unit, place) for place, made in enumerate(unit.made) if not made.failed),
                 top=tuple(self._example(unit, rank, top=True) for rank in range(len(unit.tops))) if unit.sheet else (),
                 bottom=tuple(self._example(unit, rank, top=False) for rank in range(len(unit.bottoms))) if unit.sheet else (),
+                top_note=self._left_out(unit, stream.Side.TOP),
+                bottom_note=self._left_out(unit, stream.Side.BOTTOM),
                 curves=tuple(strip.curve(self.work.tuning[strip.name][channel]) for strip in self.strips if strip.name in self.work.tuning),
                 histogram=Histogram(tuple(statistics.edges[channel].tolist()), tuple(statistics.counts[channel].tolist())),
                 numbers=self._numbers_of(channel),
@@ -136,6 +173,26 @@ class Page:
                 kernel=None if layout is None else layout[channel],
                 notes=self._notes(unit),
             )
+
+    def _heat(self) -> str:
+        if not self.work.at or not self.work.plan.options.maps:
+            return ""
+        if self.work.at != self.layer:
+            return f"Maps over the pictures: Grad-CAM of the unit at {self.work.at}."
+        return (
+            "Maps over the pictures: the unit's activation at every place. "
+            "Grad-CAM of a unit needs a layer with places before its own, and there is none."
+        )
+
+    def _left_out(self, unit: UnitWork, side: stream.Side) -> str:
+        """What is said of examples that are not shown, as others show the same place; "" where there are none."""
+        top = side is stream.Side.TOP
+        shown, asked = (unit.tops, self.work.plan.options.top) if top else (unit.bottoms, self.work.plan.options.bottom)
+        kept = int((self.work.statistics.examples(side).images[unit.channel] >= 0).sum())
+        if [seen.rank for seen in shown] == list(range(min(asked, kept))):
+            return ""
+        said = f"Of crops of one picture that overlap by more than half, the {'strongest' if top else 'weakest'} is shown."
+        return said if len(shown) == asked else f"{said} There are no more than {len(shown)} such among the {kept} that were kept."
 
     def _numbers(self) -> tuple[tuple[str, float | str], ...]:
         statistics = self.work.statistics
@@ -196,18 +253,18 @@ class Page:
         statistics = self.work.statistics
         examples = statistics.top if top else statistics.bottom
         seen = (unit.tops if top else unit.bottoms)[rank]
-        source = self.work.scan.sources[int(examples.images[unit.channel, rank])]
+        source = self.work.scan.sources[int(examples.images[unit.channel, seen.rank])]
         maps = min(len(unit.tops), self.work.plan.options.maps) if unit.maps else 0
         layout = Layout(len(unit.tops), len(unit.bottoms), maps)
         crop, whole = (0, 1) if top else (3, 4)
-        name = self._name(unit.channel)
+        name, mapped = self._name(unit.channel), "activation" if self.work.at == self.layer else "Grad-CAM"
         return Example(
             picture=self._tile(unit, layout, crop, rank, f"what {name} sees of {source.name}"),
             source=source.name,
-            value=float(examples.values[unit.channel, rank]),
+            value=float(examples.values[unit.channel, seen.rank]),
             row=seen.row,
             col=seen.col,
-            heat=self._tile(unit, layout, 2, rank, f"Grad-CAM of {name} on {source.name}") if top and rank < maps else None,
+            heat=self._tile(unit, layout, 2, rank, f"{mapped} of {name} on {source.name}") if top and rank < maps else None,
             whole=self._tile(unit, layout, whole, rank, f"{source.name}, whole"),
             label=source.label,
             crop=_share(seen, self.model.preprocess.size),
@@ -256,26 +313,16 @@ def _share(seen: Seen, size: tuple[int, int]) -> tuple[float, float, float, floa
     return (top / size[0], left / size[1], bottom / size[0], right / size[1])
 
 
-def _kernels(model: Model, layer: str) -> np.ndarray | None:
-    """The filters of a layer that sees colours, as pictures whose pixels can be told apart; None for others."""
-    try:
-        found = kernels.of(model, layer)
-        pictures = found.rgb(Scale.FILTER)
-    except InterpError:
-        return None
-    if len(pictures) != model.layer(layer).channels or pictures.shape[1:3] == (1, 1):
-        return None
-    repeat = max(1, _THUMBNAIL // max(pictures.shape[1:3]))
-    drawn: np.ndarray = np.rint(pictures * 255).astype(np.uint8).repeat(repeat, axis=1).repeat(repeat, axis=2)
-    return drawn
-
-
 def _of_kernels(layer: str) -> str:
-    return f"{layer}:{{}}, its weights as a colour picture; grey is zero"
+    return f"{layer}:{{}}, its weights as a picture; grey is zero"
 
 
 def _folder(layer: str) -> str:
     return f"{PICTURES}/{folder_of(layer)}"
+
+
+def _standing_for(layer: str) -> str:
+    return f"{_folder(layer)}/layer.webp"
 
 
 def _optimized(layer: str, channel: int) -> str:

@@ -20,6 +20,14 @@ from interp.runs import array_hash
 GRIDS = ((1 / 2, 3), (1 / 4, 4))
 
 
+@dataclass(frozen=True)
+class Part:
+    """A rectangle of a photograph: the photograph's name, and (top, left, bottom, right) in its pixels."""
+
+    photo: str
+    box: tuple[int, int, int, int]
+
+
 class Samples(DataSet):
     """The sample photographs whole, then in 3 x 3 and 4 x 4 overlapping parts: so few photographs would be the examples of every unit."""
 
@@ -44,14 +52,23 @@ class Samples(DataSet):
         return None
 
     def photo(self, index: int) -> Photo:
-        k, share, row, col, count = self._places[index]
+        k, _, _, _, count = self._places[index]
         whole = self._photos[k]
         if count == 1:
             return whole
+        top, left, bottom, right = self.part(index).box
+        pixels = np.ascontiguousarray(whole.pixels[top:bottom, left:right])
+        return replace(whole, name=self.name(index), pixels=pixels, sha256=array_hash(pixels))
+
+    def part(self, index: int) -> Part:
+        """Where the picture lies in its photograph."""
+        k, share, row, col, count = self._places[index]
+        whole = self._photos[k]
+        if count == 1:
+            return Part(whole.name, (0, 0, *whole.size))
         side = round(min(whole.size) * share)
         top, left = round(row / (count - 1) * (whole.size[0] - side)), round(col / (count - 1) * (whole.size[1] - side))
-        pixels = np.ascontiguousarray(whole.pixels[top : top + side, left : left + side])
-        return replace(whole, name=self.name(index), pixels=pixels, sha256=array_hash(pixels))
+        return Part(whole.name, (top, left, top + side, left + side))
 
 
 @dataclass(frozen=True)

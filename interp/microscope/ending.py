@@ -45,6 +45,7 @@ class About:
         lines = {
             "Command": " ".join(map(portable, self.command)),
             "Network": f"{model.spec.reference} ({model.spec.weights})" if model.spec.weights else model.spec.reference,
+            **dict(model.spec.notes),
             "Data": f"{data.title}, {len(scan.sources)} pictures{skipped}",
             "Pass": scan.key,
             "Seed": str(self.seed),

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from interp.core.model import Model
+from interp.core.repeatable import on_threads
 from interp.core.unit import Unit
 from interp.featurevis import AscentConfig, Channel, Objective, visualize
 from interp.microscope.optimizing import Kind
 from interp.microscope.plan import Plan
 from interp.microscope.store import Store
-from interp.microscope.work import on_threads
 
 # Layers whose speed is measured, evenly over the depth; between them it is taken to change evenly.
 _PROBED = 3
@@ -41,7 +41,7 @@ class Estimate:
 def estimate(plan: Plan, pictures: int, workers: int, store: Store) -> Estimate:
     """What `build` will take for this plan; a few seconds. Raises InterpError where images of this size cannot be optimized at all."""
     model, layers = plan.model, plan.layers
-    units = [model.layer(layer).channels for layer in layers]
+    units = [plan.channels(layer) for layer in layers]
     with on_threads(plan.options.threads):
         rates = _rates(plan) if plan.optimizes else [0.0] * len(layers)
     with on_threads(plan.options.scan_threads):

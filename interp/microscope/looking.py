@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from interp.activations import stream
 from interp.attribution import gradcam
 from interp.core.layout import Vector
-from interp.core.model import Model
+from interp.core.model import Layer, Model
 from interp.core.unit import Unit
 from interp.errors import InterpError
-from interp.microscope.data import Data, image_of
+from interp.microscope.apart import apart, place_of
+from interp.microscope.data import Data, data_of, image_of
 from interp.microscope.pictures import Pixels, heated, sheet, tile, visible, webp
 from interp.microscope.store import Arrays
 from interp.microscope.work import Stage
@@ -29,8 +34,10 @@ _QUALITY = 75
 
 @dataclass(frozen=True)
 class Seen:
-    """One example of a channel: the ``image`` in the data set, its SHA-256, the (row, col) in the layer's map, the ``box`` of the crop."""
+    """One example of a channel: its ``rank`` among those that the pass kept, the ``image`` in the data set, its SHA-256, the (row, col)
+    in the layer's map, the ``box`` of the crop."""
 
+    rank: int = field(metadata={"manifest": False})
     image: int = field(metadata={"manifest": False})
     sha256: str
     row: int
@@ -42,9 +49,9 @@ class Seen:
 class Look(Stage):
     """Sheets of the examples of the channels ``first`` .. of ``layer``, one per channel.
 
-    ``tops`` and ``bottoms`` by channel. Grad-CAM of the unit at the example's place is drawn at layer ``at`` for the first ``maps`` of
-    the tops ("" where there is none). Tiles are of ``tile`` (rows, cols) pixels; see `Layout` for the order. Arrays: ``sheet/CHANNEL``,
-    the bytes of a WebP file.
+    ``tops`` and ``bottoms`` by channel. Of the first ``maps`` of the tops a map is drawn over the picture: Grad-CAM, at layer ``at``, of
+    the unit at the example's place; where ``at`` is ``layer`` itself, what the unit answers at every place; none where it is "". Tiles
+    are of ``tile`` (rows, cols) pixels; see `Layout` for the order. Arrays: ``sheet/CHANNEL``, the bytes of a WebP file.
     """
 
     layer: str
@@ -79,19 +86,29 @@ class Look(Stage):
         return found or {"none": np.zeros(1, np.uint8)}
 
     def _heats(self, model: Model) -> list[list[Pixels]]:
-        """Grad-CAM on the first tops of each channel, drawn over them."""
+        """Maps over the first tops of each channel."""
         heats: list[list[Pixels]] = [[] for _ in self.tops]
         if not self.at or not self.maps:
             return heats
         flat = [(k, one) for k, top in enumerate(self.tops) for one in top[: self.maps]]
-        vector = isinstance(model.layer(self.layer).layout, Vector)
         for start in range(0, len(flat), _BATCH):
             part = flat[start : start + _BATCH]
-            units = [Unit(self.layer, self.first + k, None if vector else (one.row, one.col)) for k, one in part]
             images = torch.stack([image_of(model, self.data, one.image) for _, one in part])
-            for (k, one), maps in zip(part, gradcam.of(model, images, units, [self.at]), strict=True):
-                heats[k].append(heated(self._picture(model, one), maps[self.at].values))
+            found = self._answers(model, images, part) if self.at == self.layer else self._gradcam(model, images, part)
+            for (k, one), values in zip(part, found, strict=True):
+                heats[k].append(heated(self._picture(model, one), values))
         return heats
+
+    def _gradcam(self, model: Model, images: Float[Tensor, "n c h w"], part: list[tuple[int, Seen]]) -> Iterator[np.ndarray]:
+        vector = isinstance(model.layer(self.layer).layout, Vector)
+        units = [Unit(self.layer, self.first + k, None if vector else (one.row, one.col)) for k, one in part]
+        return (maps[self.at].values for maps in gradcam.of(model, images, units, [self.at]))
+
+    def _answers(self, model: Model, images: Float[Tensor, "n c h w"], part: list[tuple[int, Seen]]) -> Iterator[np.ndarray]:
+        with torch.no_grad():
+            outputs, _ = model.capture([self.layer], images.to(model.device), truncate=True)
+        maps = model.maps(self.layer, outputs[self.layer]).float().cpu()
+        return (maps[row, self.first + k].numpy() for row, (k, _) in enumerate(part))
 
     def _picture(self, model: Model, seen: Seen) -> Pixels:
         return visible(image_of(model, self.data, seen.image), self.bands)
@@ -124,24 +141,26 @@ class Layout:
         return sum(1 for count in counts[:what] if count)
 
 
-def seen(model: Model, scan: stream.Scan, layer: str, channel: int, side: stream.Side, count: int) -> tuple[Seen, ...]:
-    """The first ``count`` examples of a channel in a `Scan`."""
+def seen(model: Model, data: Data, scan: stream.Scan, layer: str, channel: int, side: stream.Side, count: int) -> tuple[Seen, ...]:
+    """The first ``count`` examples of a channel in a `Scan` that show different places: see `apart`."""
     examples = scan.layers[layer].examples(side)
-    found = []
-    for rank in range(min(count, examples.images.shape[1])):
-        index = int(examples.images[channel, rank])
-        if index >= 0:
-            row, col = int(examples.rows[channel, rank]), int(examples.cols[channel, rank])
-            source = scan.sources[index]
-            found.append(Seen(source.index, source.sha256, row, col, stream.crop_box(model, layer, row, col)))
-    return tuple(found)
+    ranks = [rank for rank, index in enumerate(examples.images[channel].tolist()) if index >= 0]
+    kept = [_seen(model, scan, layer, examples, channel, rank) for rank in ranks]
+    places = (place_of(data_of(data), model.preprocess, one.image, one.sha256, one.box) for one in kept)
+    return tuple(kept[k] for k in islice(apart(places), count))
+
+
+def _seen(model: Model, scan: stream.Scan, layer: str, examples: stream.Examples, channel: int, rank: int) -> Seen:
+    source = scan.sources[int(examples.images[channel, rank])]
+    row, col = int(examples.rows[channel, rank]), int(examples.cols[channel, rank])
+    return Seen(rank, source.index, source.sha256, row, col, stream.crop_box(model, layer, row, col))
 
 
 def maps_at(model: Model, layer: str, size: tuple[int, int]) -> str:
-    """The nearest layer before ``layer`` at which Grad-CAM of its units can be drawn; "" where there is none."""
+    """The nearest layer before ``layer`` at which Grad-CAM of its units can be drawn; ``layer`` itself where there is none, for what its
+    units answer at every place; "" where it has but one place, too."""
     names = [one.name for one in model.layers]
-    before = [one for one in model.layers[: names.index(layer)] if one.layout is not None and not isinstance(one.layout, Vector)]
-    placed = [one.name for one in before if one.map_shape[1:] != (1, 1)]
+    placed = [one.name for one in model.layers[: names.index(layer)] if _placed(one)]
     grey = torch.full((1, len(model.preprocess.mean), *size), 0.5)
     for name in placed[: -_TRIED - 1 : -1]:
         try:
@@ -149,4 +168,8 @@ def maps_at(model: Model, layer: str, size: tuple[int, int]) -> str:
         except InterpError:
             continue
         return name
-    return ""
+    return layer if _placed(model.layer(layer)) else ""
+
+
+def _placed(layer: Layer) -> bool:
+    return layer.layout is not None and not isinstance(layer.layout, Vector) and layer.map_shape[1:] != (1, 1)

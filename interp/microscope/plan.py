@@ -111,9 +111,14 @@ class Plan:
         key = key_of(self.base, type(stage).__name__, stage.depends())
         return Order(key, self.folder, self.mark, self.recipe, self.options.threads, stage)
 
+    def channels(self, layer: str) -> int:
+        """How many channels of a layer have pages, the first ones."""
+        there, wanted = self.model.layer(layer).channels, self.options.units
+        return there if wanted is None else min(there, wanted)
+
     def chunks(self, layer: str) -> list[range]:
-        """The channels of a layer, in the pieces in which they are worked on."""
-        channels, size = self.model.layer(layer).channels, self.options.chunk
+        """The channels of a layer that have pages, in the pieces in which they are worked on."""
+        channels, size = self.channels(layer), self.options.chunk
         return [range(first, min(first + size, channels)) for first in range(0, channels, size)]
 
     def optimize(self, layer: str, channels: range, kind: Kind, natural: Sequence[float]) -> Order:
@@ -141,4 +146,4 @@ class Plan:
     def examples(self, layer: str, channels: range, scan: stream.Scan, side: stream.Side) -> tuple[tuple[Seen, ...], ...]:
         """The examples of each channel that its page shows."""
         count = self.options.top if side is stream.Side.TOP else self.options.bottom
-        return tuple(seen(self.model, scan, layer, channel, side, count) for channel in channels)
+        return tuple(seen(self.model, self.data, scan, layer, channel, side, count) for channel in channels)

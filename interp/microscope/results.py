@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,13 @@ class LayerWork:
         self.statistics = scan.layers[layer]
         self.images = {(channels.start, kind): order for channels, kind, order in plan.optimizing(layer, natural.tolist())}
         self.sheets = {channels.start: order for channels, order in plan.looking(layer, scan)}
+
+    @cached_property
+    def at(self) -> str:
+        """Where the maps over its examples are taken; see `looking.maps_at`."""
+        stage = next(iter(self.sheets.values())).stage
+        assert isinstance(stage, Look)
+        return stage.at
 
     @property
     def keys(self) -> list[str]:

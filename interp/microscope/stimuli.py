@@ -57,15 +57,16 @@ def periods(rows: int, cols: int) -> tuple[float, ...]:
 def gratings(rows: int, cols: int) -> tuple[Family, Family]:
     """The same gratings by orientation and by frequency.
 
-    At 0 degrees bars are vertical, and brightness changes along a row of pixels; angles grow counter-clockwise as the picture is seen.
-    Of each orientation and period there are eight phases, evenly over a period, counted from the centre.
+    Orientation is that of the stripes, as in `interp.kernels`: 0 degrees for horizontal ones, angles counter-clockwise as the picture
+    is seen. Of each orientation and period there are eight phases, evenly over a period, counted from the centre.
     """
     angles, lengths = [180.0 * k / ORIENTATIONS for k in range(ORIENTATIONS)], periods(rows, cols)
     down, across = np.mgrid[:rows, :cols].astype(np.float64)
     down, across = down - (rows - 1) / 2, across - (cols - 1) / 2
     pictures, by_angle, by_period = [], [], []
     for a, angle in enumerate(angles):
-        along = across * math.cos(math.radians(angle)) - down * math.sin(math.radians(angle))
+        # The wave runs across the stripes.
+        along = across * math.sin(math.radians(angle)) + down * math.cos(math.radians(angle))
         for p, period in enumerate(lengths):
             for phase in range(PHASES):
                 wave = 0.5 + CONTRAST * np.cos(2 * math.pi * (along / period - phase / PHASES))
@@ -74,8 +75,9 @@ def gratings(rows: int, cols: int) -> tuple[Family, Family]:
                 by_period.append(p)
     grey = np.repeat(np.stack(pictures).astype(np.float32)[..., None], 3, axis=3)
     text = "the largest answer over {} and eight phases"
+    turned = "angle of the stripes, 0 for horizontal, counter-clockwise; " + text.format("five frequencies")
     return (
-        Family("orientation", "degrees", tuple(angles), np.array(by_angle), grey, text.format("five frequencies"), PERIODS // 2 * PHASES),
+        Family("orientation", "degrees", tuple(angles), np.array(by_angle), grey, turned, PERIODS // 2 * PHASES),
         Family(
             "spatial frequency",
             "cycles per 100 pixels",
@@ -83,6 +85,7 @@ def gratings(rows: int, cols: int) -> tuple[Family, Family]:
             PERIODS - 1 - np.array(by_period),
             grey,
             text.format("twelve orientations"),
+            ORIENTATIONS // 2 * PHASES,
         ),
     )
 

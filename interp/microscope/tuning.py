@@ -14,7 +14,7 @@ from interp.microscope.work import Stage
 
 _BATCH = 16
 # Of the stimuli and how answers are taken: a change makes other results.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from interp.core.memory import limited
 from interp.core.model import Model
-from interp.core.repeatable import Repeatable
+from interp.core.repeatable import Repeatable, on_threads
 from interp.microscope.recipe import Recipe, model_of
 from interp.microscope.store import Arrays, Store
 
@@ -56,14 +52,3 @@ def carry_out(order: Order) -> Arrays | None:
         return arrays
     store.put(order.key, arrays)
     return None
-
-
-@contextmanager
-def on_threads(count: int) -> Iterator[None]:
-    """So many of torch's threads inside: sums are split by their number, so the last bits depend on it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from streaming import LAYERS, InMemory, maps_of, passed, pictures, small
 from torch import nn
 
-from interp.activations.stream import Side, correlation
+from interp.activations.stream import Scan, Side, correlation
 from interp.activations.stream.classes import ClassSums
 from interp.activations.stream.correlation import Comoments
 from interp.activations.stream.extremes import Extremes
@@ -36,11 +39,23 @@ def data() -> InMemory:
     return InMemory(pictures(11), LABELS)
 
 
+@pytest.fixture(scope="module")
+def scanned(model, data) -> Callable[..., Scan]:  # type: ignore[no-untyped-def]
+    """A pass over all layers with the options given, done once for all tests."""
+    return cache(lambda **options: passed(model, data, **options))
+
+
+@pytest.fixture(scope="module")
+def brute(model, data) -> Mapping[str, np.ndarray]:  # type: ignore[no-untyped-def]
+    """The maps of all layers, (images, channels, rows, cols)."""
+    return maps_of(model, data)
+
+
 @pytest.mark.parametrize("batch", [1, 3, 11, 64])
 @pytest.mark.parametrize("layer", LAYERS)
-def test_statistics_equal_brute_force(model, data, batch: int, layer: str) -> None:  # type: ignore[no-untyped-def]
-    found = passed(model, data, batch=batch).layers[layer]
-    maps = maps_of(model, data)[layer]
+def test_statistics_equal_brute_force(scanned: Callable[..., Scan], brute: Mapping[str, np.ndarray], batch: int, layer: str) -> None:
+    found = scanned(batch=batch).layers[layer]
+    maps = brute[layer]
     values = by_channel(maps)
     largest = np.abs(values).max()
     assert found.images == 11
@@ -54,10 +69,10 @@ def test_statistics_equal_brute_force(model, data, batch: int, layer: str) -> No
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_quantiles_are_within_the_width_of_a_bin(model, data, layer: str) -> None:  # type: ignore[no-untyped-def]
+def test_quantiles_are_within_the_width_of_a_bin(scanned: Callable[..., Scan], brute: Mapping[str, np.ndarray], layer: str) -> None:
     levels = (0.0, 0.03, 0.25, 0.5, 0.9, 1.0)
-    found = passed(model, data, levels=levels).layers[layer]
-    values = by_channel(maps_of(model, data)[layer])
+    found = scanned(levels=levels).layers[layer]
+    values = by_channel(brute[layer])
     expected = np.quantile(values, levels, axis=1).T
     magnitude = np.abs(values).max(1)
     assert (found.resolution <= np.maximum(magnitude / 128, 2.0**-40)).all()
@@ -70,9 +85,9 @@ def test_quantiles_are_within_the_width_of_a_bin(model, data, layer: str) -> Non
 
 @pytest.mark.parametrize("bins", [4, 64, 512])
 @pytest.mark.parametrize("layer", LAYERS)
-def test_the_histogram_is_numpys(model, data, layer: str, bins: int) -> None:  # type: ignore[no-untyped-def]
-    found = passed(model, data, bins=bins, batch=11).layers[layer]
-    values = by_channel(maps_of(model, data)[layer])
+def test_the_histogram_is_numpys(scanned: Callable[..., Scan], brute: Mapping[str, np.ndarray], layer: str, bins: int) -> None:
+    found = scanned(bins=bins, batch=11).layers[layer]
+    values = by_channel(brute[layer])
     assert found.counts.shape == (len(values), bins)
     for channel, numbers in enumerate(values):
         np.testing.assert_array_equal(found.counts[channel], np.histogram(numbers, found.edges[channel])[0])
@@ -83,9 +98,9 @@ def test_the_histogram_is_numpys(model, data, layer: str, bins: int) -> None:  #
 @pytest.mark.parametrize("batch", [1, 4, 11])
 @pytest.mark.parametrize("k", [1, 3, 20])
 @pytest.mark.parametrize("layer", LAYERS)
-def test_examples_equal_brute_force(model, data, layer: str, k: int, batch: int) -> None:  # type: ignore[no-untyped-def]
-    found = passed(model, data, top=k, batch=batch).layers[layer]
-    maps = maps_of(model, data)[layer]
+def test_examples_equal_brute_force(scanned: Callable[..., Scan], brute: Mapping[str, np.ndarray], layer: str, k: int, batch: int) -> None:
+    found = scanned(top=k, batch=batch).layers[layer]
+    maps = brute[layer]
     ends = {Side.TOP: maps.max((2, 3)), Side.BOTTOM: maps.min((2, 3))}
     for side, values in ends.items():
         examples = found.examples(side)
@@ -123,9 +138,8 @@ def test_the_dead_channel_and_the_rare_one(model) -> None:  # type: ignore[no-un
     assert passed(model, InMemory(pictures(5))).layers["conv2"].dead.tolist() == [False, False, False, True, False]
 
 
-def test_correlations_are_those_of_the_places_on_the_grid(model, data) -> None:  # type: ignore[no-untyped-def]
-    found = passed(model, data, batch=4)
-    maps = maps_of(model, data)
+def test_correlations_are_those_of_the_places_on_the_grid(scanned: Callable[..., Scan], brute: Mapping[str, np.ndarray]) -> None:
+    found, maps = scanned(batch=4), brute
     for layer in LAYERS:
         one = found.layers[layer]
         rows, cols = (np.arange(side)[(side - 1) % (step := -(-side // 5)) // 2 :: step] for side in maps[layer].shape[2:])
@@ -142,10 +156,10 @@ def test_correlations_are_those_of_the_places_on_the_grid(model, data) -> None: 
             np.testing.assert_allclose(others[known], np.sort(others)[::-1][: len(known)], atol=1e-5)
 
 
-def test_selectivity_by_its_definition(model, data) -> None:  # type: ignore[no-untyped-def]
-    found = passed(model, data, batch=4)
+def test_selectivity_by_its_definition(scanned: Callable[..., Scan], brute: Mapping[str, np.ndarray]) -> None:
+    found = scanned(batch=4)
     assert found.labels == ("a", "b", "c")
-    for layer, maps in maps_of(model, data).items():
+    for layer, maps in brute.items():
         activity = np.maximum(maps, 0).astype(np.float64).mean((2, 3))
         means = np.array([activity[[k for k, label in enumerate(LABELS) if label == name]].mean(0) for name in "abc"])
         most, others = means.max(0), (means.sum(0) - means.max(0)) / 2
@@ -181,7 +195,7 @@ def test_equal_values_keep_the_earlier_image_and_place() -> None:
 finite = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.lists(finite, min_size=3, max_size=3), min_size=1, max_size=9), st.integers(1, 9))
 def test_sketches_do_not_depend_on_how_they_are_merged(values: list[list[float]], size: int) -> None:
     maps = torch.tensor(values, dtype=torch.float32)[:, None]
@@ -202,6 +216,7 @@ def test_sketches_do_not_depend_on_how_they_are_merged(values: list[list[float]]
     np.testing.assert_array_equal(counts[0], np.histogram(numbers, edges[0])[0])
 
 
+@settings(deadline=None, max_examples=50)
 @given(finite, finite)
 def test_bins_are_the_narrowest_that_hold_the_values(one: float, other: float) -> None:
     low, high = min(one, other), max(one, other)
@@ -214,7 +229,7 @@ def test_bins_are_the_narrowest_that_hold_the_values(one: float, other: float) -
     assert exponent == -40 or not fits(exponent - 1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 5), st.sampled_from([0.0, 1.0, 1e4]))
 def test_moments_keep_their_digits_far_from_zero(first: int, second: int, seed: int, offset: float) -> None:
     draw = torch.Generator().manual_seed(seed)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +33,18 @@ def model() -> Model:
     return small()
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    root = tmp_path / "pictures"
+def filled(root: Path) -> Path:
     for number, pixels in enumerate(pictures(22)):
         (root / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(root / "ab"[number % 2] / f"{number:02}.png")
     (root / "a" / "04.png").write_bytes(b"no picture")
     (root / "b" / "05.png").write_bytes(b"")
     return root
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return filled(tmp_path / "pictures")
 
 
 def same(one: Scan, other: Scan, exact: bool = True) -> None:
@@ -63,41 +67,64 @@ def same(one: Scan, other: Scan, exact: bool = True) -> None:
                 np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5)
 
 
-def child(folder: Path, checkpoint: Path, kill: int, batches: int) -> tuple[int, list[tuple[int, int]]]:
+@dataclass(frozen=True)
+class Killed:
+    """A pass that was killed: how its process ended, the (done, resumed) of its steps, and the checkpoint it left."""
+
+    code: int
+    steps: list[tuple[int, int]]
+    checkpoint: Path
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[tuple[int, int], Killed]]:
+    """A folder, and passes over it by (pictures until the kill, batches between checkpoints)."""
+    root = tmp_path_factory.mktemp("killed")
+    jobs = {(kill, batches): root / f"{kill}-{batches}" for kill, batches in ((8, 1), (20, 1), (12, 2))}
+    words = [str(word) for (kill, batches), path in jobs.items() for word in (path, kill, batches)]
     script = Path(__file__).with_name("stream_child.py")
-    words = [sys.executable, str(script), str(folder), str(checkpoint), str(kill), str(batches)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    return done.returncode, [(int(a), int(b)) for a, b in (line.split() for line in done.stdout.splitlines())]
+    folder = filled(root / "pictures")
+    done = subprocess.run(
+        [sys.executable, str(script), str(folder), *words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    *parts, rest = re.split(r"exit (.*)\n", done.stdout)
+    assert not rest
+    found = {}
+    for (job, path), told, code in zip(jobs.items(), parts[::2], parts[1::2], strict=True):
+        found[job] = Killed(int(code), [(int(a), int(b)) for a, b in (line.split() for line in told.splitlines())], path)
+    return folder, found
 
 
-@pytest.mark.parametrize("kill", [8, 20])
-def test_killed_and_resumed_is_the_same_bit_for_bit(model: Model, folder: Path, tmp_path: Path, kill: int) -> None:
+@pytest.fixture
+def one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    try:
-        data = datasets.open(folder)
-        whole = scan(model, data, LAYERS, ScanConfig(batch=4))
-        checkpoint = tmp_path / "pass"
-        code, steps = child(folder, checkpoint, kill, 1)
-        assert code == -signal.SIGKILL
-        assert steps[-1][0] == kill
-        seen: list[Step] = []
-        resumed = scan(model, data, LAYERS, ScanConfig(batch=4, batches=1), seen.append, checkpoint)
-    finally:
-        torch.set_num_threads(threads)
-    same(whole, resumed)
-    assert whole.key == resumed.key
-    assert seen[0] == Step(kill, 22, 1 if kill < 14 else 2, kill, f"going on behind {kill} of 22 pictures")
-    assert [step.done for step in seen[1:]] == [*range(kill + 4, 22, 4), 22]
+    yield
+    torch.set_num_threads(threads)
 
 
-def test_at_most_one_interval_is_done_again(model: Model, folder: Path, tmp_path: Path) -> None:
-    checkpoint = tmp_path / "pass"
-    assert child(folder, checkpoint, 12, 2)[0] == -signal.SIGKILL
-    seen: list[Step] = []
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(("kill", "batches", "resumed"), [(8, 1, 8), (20, 1, 20), (12, 2, 8)])
+def test_killed_and_resumed_is_the_same_bit_for_bit(
+    model: Model, killed: tuple[Path, dict[tuple[int, int], Killed]], kill: int, batches: int, resumed: int
+) -> None:
+    """At most one interval between checkpoints is done again."""
+    folder, left = killed[0], killed[1][kill, batches]
+    assert left.code == -signal.SIGKILL
+    assert left.steps[-1] == (kill, 0)
     data = datasets.open(folder)
-    same(scan(model, data, LAYERS, ScanConfig(batch=4)), scan(model, data, LAYERS, ScanConfig(batch=4, batches=2), seen.append, checkpoint))
-    assert seen[0].resumed == 8
+    whole = scan(model, data, LAYERS, ScanConfig(batch=4))
+    seen: list[Step] = []
+    again = scan(model, data, LAYERS, ScanConfig(batch=4, batches=batches), seen.append, left.checkpoint)
+    same(whole, again)
+    assert whole.key == again.key
+    assert seen[0] == Step(resumed, 22, 1 if resumed < 14 else 2, resumed, f"going on behind {resumed} of 22 pictures")
+    assert [step.done for step in seen[1:]] == [*range(resumed + 4, 22, 4), 22]
 
 
 def test_a_finished_pass_is_had_again_without_a_forward(
@@ -151,8 +178,7 @@ def test_no_picture_that_can_be_read(model: Model) -> None:
 
 def test_other_work_starts_anew_and_says_so(model: Model, folder: Path, tmp_path: Path) -> None:
     data, checkpoint = datasets.open(folder), tmp_path / "pass"
-
-    usual = ScanConfig(batch=4)
+    usual = ScanConfig(batch=11)
 
     def notes(given: Model = model, layers: tuple[str, ...] = LAYERS, config: ScanConfig = usual) -> str:
         seen: list[Step] = []
@@ -165,8 +191,8 @@ def test_other_work_starts_anew_and_says_so(model: Model, folder: Path, tmp_path
     anew = "the checkpoint 'pass' is not taken up, it is of other weights, data or options: starting anew"
     assert notes() == ""
     assert notes() == "going on behind 22 of 22 pictures"
-    assert notes(config=ScanConfig(batch=4, seconds=5.0)) == "going on behind 22 of 22 pictures"
-    assert notes(config=ScanConfig(batch=4, top=2)) == anew
+    assert notes(config=ScanConfig(batch=11, seconds=5.0)) == "going on behind 22 of 22 pictures"
+    assert notes(config=ScanConfig(batch=11, top=2)) == anew
     assert notes(layers=("fc",)) == anew
     assert notes(given=small(other)) == anew
     assert notes(given=replace(small(other), preprocess=replace(model.preprocess, resize=13))) == anew

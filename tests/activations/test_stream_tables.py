@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import duckdb
@@ -29,18 +29,22 @@ def positive(*layers: nn.Module) -> Model:
     return small(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)))
 
 
-def support(model: Model, layer: str, row: int, col: int) -> tuple[int, int, int, int]:
-    """Top, left, bottom, right of the pixels on which a value depends, by its gradient; of all channels, and of many draws."""
+Box = tuple[int, int, int, int]
+
+
+def supports(model: Model, layer: str, places: Sequence[tuple[int, int]]) -> list[Box]:
+    """For each place top, left, bottom, right of the pixels on which its value depends, by the gradient; of all channels and four draws."""
     size = model.preprocess.size
-    found = torch.zeros(size)
-    for seed in range(4):
-        images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(seed)).requires_grad_()
-        outputs, _ = model.capture([layer], images, gradients=True, truncate=True)
-        (gradient,) = torch.autograd.grad(model.maps(layer, outputs[layer])[0, :, row, col].sum(), images)
-        found += gradient[0].abs().sum(0)
-    places = found.nonzero()
-    (top, left), (bottom, right) = places.amin(0).tolist(), (places.amax(0) + 1).tolist()
-    return (top, left, bottom, right)
+    images = torch.cat([torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(seed)) for seed in range(4)]).requires_grad_()
+    outputs, _ = model.capture([layer], images, gradients=True, truncate=True)
+    maps = model.maps(layer, outputs[layer])
+    found: list[Box] = []
+    for row, col in places:
+        (gradient,) = torch.autograd.grad(maps[:, :, row, col].sum(), images, retain_graph=True)
+        pixels = gradient.abs().sum((0, 1)).nonzero()
+        (top, left), (bottom, right) = pixels.amin(0).tolist(), (pixels.amax(0) + 1).tolist()
+        found.append((top, left, bottom, right))
+    return found
 
 
 STACKS: dict[str, Callable[[], Model]] = {
@@ -58,9 +62,8 @@ def test_a_crop_is_the_support_of_the_gradient(name: str) -> None:
         _, rows, cols = layer.map_shape
         if (rows, cols) == (1, 1):
             continue
-        for row in range(rows):
-            for col in range(cols):
-                assert crop_box(model, layer.name, row, col) == support(model, layer.name, row, col)
+        places = [(row, col) for row in range(rows) for col in range(cols)]
+        assert [crop_box(model, layer.name, *place) for place in places] == supports(model, layer.name, places)
 
 
 @pytest.mark.parametrize("layer", ["conv1", "layer1.0.conv1", "layer1.1.conv2", "layer2.0.conv1"])
@@ -68,9 +71,9 @@ def test_crops_of_a_residual_network_hold_the_support(network: Callable[[str], M
     """ReLUs that are closed and the windows of max pooling may leave pixels of the hull out, but none lies outside."""
     model = network("resnet18")
     _, rows, cols = model.layer(layer).map_shape
-    for row, col in ((0, 0), (rows // 2, cols // 3), (rows - 1, cols - 1)):
-        top, left, bottom, right = crop_box(model, layer, row, col)
-        first_row, first_col, last_row, last_col = support(model, layer, row, col)
+    places = [(0, 0), (rows // 2, cols // 3), (rows - 1, cols - 1)]
+    for place, (first_row, first_col, last_row, last_col) in zip(places, supports(model, layer, places), strict=True):
+        top, left, bottom, right = crop_box(model, layer, *place)
         assert top <= first_row < last_row <= bottom
         assert left <= first_col < last_col <= right
         if layer == "conv1":
@@ -106,7 +109,8 @@ def test_three_readers_see_equal_values(found: Scan, tmp_path: Path) -> None:
 
 
 def test_units_and_examples_hold_what_the_pass_found(found: Scan) -> None:
-    made = tables(found, small())
+    model = small()
+    made = tables(found, model)
     units = made["units"].to_pylist()
     assert len(units) == sum(layer.channels for layer in found.layers.values())
     assert len({(row["layer"], row["channel"]) for row in units}) == len(units)
@@ -123,7 +127,7 @@ def test_units_and_examples_hold_what_the_pass_found(found: Scan) -> None:
         assert row["value"] == one.values[channel, rank]
         assert row["source"] == found.sources[one.images[channel, rank]].name == f"{row['image']}.png"
         box = (row["crop_top"], row["crop_left"], row["crop_bottom"], row["crop_right"])
-        assert box == crop_box(small(), name, row["row"], row["col"])
+        assert box == crop_box(model, name, row["row"], row["col"])
     histograms = made["histograms"].to_pandas().groupby(["layer", "channel"])["count"].sum()
     for row in units:
         layer = found.layers[row["layer"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -129,6 +130,57 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return kinds
 
 
+def test_of_each_layer_only_the_first_units(inputs: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = inputs / "few" / "site"
+    shutil.copytree(site.parent / ".site.work", few.parent / ".site.work")
+    orders = counted(monkeypatch)
+    assert microscope(inputs, few, "--units", "4", "--weights-by", "nmf") == 0
+    # The first chunk of four of each layer is there.
+    assert orders == []
+    for layer, channels in (("one", 4), ("two", 4), ("fc", 3)):
+        assert sorted(int(p.parent.name) for p in (few / layer).glob("*/index.html")) == list(range(channels))
+    assert "Only the first 4 channels of each layer have pages" in (few / "index.html").read_text(encoding="utf-8")
+    assert "4 of 6 channels" in (few / "one" / "index.html").read_text(encoding="utf-8")
+    page = (few / "two" / "3" / "index.html").read_text(encoding="utf-8")
+    assert "two:4" in page
+    assert "two/4/" not in page
+    assert "non-negative matrix factorization" in page
+    assert "principal component analysis" in (site / "two" / "3" / "index.html").read_text(encoding="utf-8")
+    tables = {name: pq.read_table(few / "data" / f"{name}.parquet") for name in ("units", "optimized")}
+    assert {name: table.num_rows for name, table in tables.items()} == {"units": small_site.UNITS, "optimized": 11}
+    # What a page has in common with that of the whole site is the same: pictures, numbers, curves.
+    for picture in ("one/3.webp", "one/3-seen.webp", "two/0.webp"):
+        assert (few / "pictures" / picture).read_bytes() == (site / "pictures" / picture).read_bytes()
+    assert verify(few).ok
+
+
+def test_the_network_page_shows_each_layer_by_a_small_file(site: Path) -> None:
+    page = (site / "index.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'<img src="([^"]+)"', page)) == {f"pictures/{layer}/layer.webp" for layer in ("one", "two", "fc")}
+    for layer, channels in (("one", 6), ("two", 5), ("fc", 3)):
+        path = site / "pictures" / layer / "layer.webp"
+        assert path.stat().st_size < 10_000
+        units = [0, 2, 3, 5] if channels == 6 else [0, 1, 3, 4] if channels == 5 else [0]
+        with Image.open(path) as opened, Image.open(site / "pictures" / layer / "units-0.webp") as sheet:
+            drawn, tiles = np.asarray(opened.convert("RGB")).astype(int), np.asarray(sheet.convert("RGB")).astype(int)
+        across = 2 if channels > 3 else 1
+        assert drawn.shape == (18 * across, 18 * across, 3)
+        for place, unit in enumerate(units):
+            row, col = 18 * (place // across) + 1, 18 * (place % across) + 1
+            seen = drawn[row : row + 16, col : col + 16]
+            expected = tiles[:, 16 * unit : 16 * (unit + 1)][:16]
+            assert np.abs(seen - expected).mean() < 24  # noise, through WebP twice
+
+
+def test_what_was_chosen_of_the_network_is_told_and_stands_on_its_page(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert microscope(inputs, inputs / "chosen" / "site", "--mean", "0.4", "0.5", "0.6", "--units", "2", "--layers", "fc") == 0
+    told = capsys.readouterr().err
+    (line,) = (line for line in told.splitlines() if "0.4" in line)
+    assert line.startswith("interp: ")
+    page = (inputs / "chosen" / "site" / "index.html").read_text(encoding="utf-8")
+    assert line.partition(": ")[2].partition(": ")[2] in page
+
+
 def test_processes_make_the_same_site(inputs: Path, site: Path) -> None:
     other = inputs / "processes" / "site"
     assert microscope(inputs, other, "--workers", "2") == 0
@@ -165,6 +217,8 @@ def test_a_folder_with_something_else_is_refused(inputs: Path, tmp_path: Path, c
         (["--faces", "1"], r"--faces 1 is too small: give 2 or more images that are made to differ, or 0 for none"),
         (["--steps=-1"], r"--steps -1 is too small: give 0 or more"),
         (["--chunk", "0"], r"--chunk 0 is too small: give 1 or more"),
+        (["--links=-1"], r"--links -1 is too small: give 0 or more"),
+        (["--units", "0"], r"--units 0 is too small: give 1 or more"),
         (["--workers", "0"], r"--workers 0 is too small: give 1 or more"),
         (["--size", "4"], r"--size 4 is too small: give at least 8 px"),
         (["--address", "host:1"], r"--address is that of a Ray cluster: add --runner ray"),

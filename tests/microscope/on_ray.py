@@ -60,7 +60,8 @@ def started(kind: Any) -> Any:
         cluster = kind(initialize_head=False)
         try:
             cluster.add_node(num_cpus=1, include_dashboard=False)
-            cluster.add_node(num_cpus=1)
+            cluster.add_node(num_cpus=1, wait=False)
+            cluster.wait_for_nodes(120)
         except Exception:
             cluster.shutdown()
             if last:

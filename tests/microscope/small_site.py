@@ -76,11 +76,7 @@ def contents(site: Path) -> dict[str, bytes]:
     return found
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _killed_at(stage: str) -> None:
+def _killed_at(stage: str, last_words: Callable[[], None]) -> None:
     """Let this process be killed in the middle of a stage: behind a checkpoint of the pass, in a step, at a page, or as the disk fills."""
     import errno
 
@@ -98,7 +94,8 @@ def _killed_at(stage: str) -> None:
         def call(*given: Any, **named: Any) -> Any:
             calls[name] += 1
             if calls[name] == last and stage == name:
-                _die()
+                last_words()
+                os.kill(os.getpid(), signal.SIGKILL)
             return work(*given, **named)
 
         return call
@@ -123,16 +120,16 @@ def _killed_at(stage: str) -> None:
         store.save_arrays = full
 
 
-def work(folder: Path, site: Path, stage: str) -> dict[str, Any]:
-    """Build the site, killed in ``stage`` ("none": not at all). Gives how many pictures were read and steps taken, and the error."""
+def work(folder: Path, site: Path, stage: str, said: Path) -> None:
+    """Build the site, killed in ``stage`` ("none": not at all). Writes how many pictures were read and steps taken, and the error."""
     from interp.datasets.folder import Folder
     from interp.errors import InterpError
     from interp.featurevis.ascent import Ascent
     from interp.microscope import build
     from interp.parallel import Here
 
-    _killed_at(stage)
     counts: dict[str, Any] = {"photos": 0, "steps": 0, "error": ""}
+    _killed_at(stage, lambda: _write(said, counts))
     photo, step = Folder.photo, Ascent.step
 
     def photos(self: Folder, index: int) -> Any:
@@ -148,7 +145,11 @@ def work(folder: Path, site: Path, stage: str) -> dict[str, Any]:
         build(building(folder, site), Here())
     except InterpError as error:
         counts["error"] = str(error)
-    return counts
+    _write(said, counts)
+
+
+def _write(said: Path, counts: dict[str, Any]) -> None:
+    said.write_text(json.dumps(counts))
 
 
 def main(folder: Path, jobs: list[str]) -> None:
@@ -164,11 +165,11 @@ def main(folder: Path, jobs: list[str]) -> None:
         said = folder / f"{name}-{stage}.json"
         child = os.fork()
         if child == 0:
-            said.write_text(json.dumps(work(folder, folder / name / "site", stage)))
+            work(folder, folder / name / "site", stage, said)
             os._exit(0)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        found.append({"code": code} | (json.loads(said.read_text()) if said.exists() else {}))
-        said.unlink(missing_ok=True)
+        found.append({"code": code, **json.loads(said.read_text())})
+        said.unlink()
     sys.stdout.write(json.dumps(found))
 
 

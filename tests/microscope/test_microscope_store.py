@@ -75,8 +75,8 @@ def test_keys_depend_on_every_value_and_on_the_kind_of_value() -> None:
 
 
 def test_an_example_goes_by_its_picture_not_by_its_number() -> None:
-    one = Seen(3, "ab" * 32, 1, 2, (0, 0, 4, 4))
-    assert key_of(one) == key_of(replace(one, image=7))
+    one = Seen(0, 3, "ab" * 32, 1, 2, (0, 0, 4, 4))
+    assert key_of(one) == key_of(replace(one, image=7)) == key_of(replace(one, rank=2))
     assert key_of(one) != key_of(replace(one, sha256="cd" * 32))
 
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from interp import kernels
 from interp.images import Preprocess
+from interp.kernels import gabor, tuning
 from interp.microscope.columns import orientation_selectivity
 from interp.microscope.stimuli import ORIENTATIONS, PERIODS, PHASES, Family, discs, families, gratings, hues, periods
 from interp.microscope.tuning import Tune, tunable
@@ -34,7 +36,7 @@ def test_a_grating_is_a_cosine_along_its_direction() -> None:
     number = 5 * PERIODS * PHASES + 2 * PHASES + 1  # 75 degrees, the third period, an eighth later
     angle, period = math.radians(75), lengths[2]
     for row, col in ((0, 0), (7, 20), (31, 3)):
-        along = (col - 11.5) * math.cos(angle) - (row - 15.5) * math.sin(angle)
+        along = (col - 11.5) * math.sin(angle) + (row - 15.5) * math.cos(angle)
         expected = 0.5 + 0.45 * math.cos(2 * math.pi * (along / period - 0.125))
         assert by_angle.pictures[number, row, col] == pytest.approx(expected, abs=1e-6)
     assert by_angle.positions[by_angle.place[number]] == 75
@@ -42,11 +44,38 @@ def test_a_grating_is_a_cosine_along_its_direction() -> None:
     assert (lengths[0], lengths[-1]) == (pytest.approx(3.0), pytest.approx(12.0))
 
 
-def test_at_zero_degrees_bars_stand_and_at_ninety_they_lie() -> None:
+def test_at_zero_degrees_stripes_lie_at_ninety_they_stand_and_between_they_rise_to_the_right() -> None:
     family = gratings(*SIZE)[0]
-    upright, lying = (family.shown[k] for k in (0, ORIENTATIONS // 2))
-    assert np.ptp(upright, axis=0).max() < 1e-6
+    lying, rising, upright = (family.shown[k] for k in (0, ORIENTATIONS // 4, ORIENTATIONS // 2))
     assert np.ptp(lying, axis=1).max() < 1e-6
+    assert np.ptp(upright, axis=0).max() < 1e-6
+    # Frequencies are shown by stripes that stand, too.
+    assert np.ptp(gratings(*SIZE)[1].shown, axis=1).max() < 1e-6
+    # Alike one row up and one column to the right.
+    np.testing.assert_allclose(rising[1:, :-1], rising[:-1, 1:], atol=1e-6)
+    assert np.ptp(rising, axis=1).max() > 0.5
+
+
+def turned(one: float, other: float) -> float:
+    """The angle between two orientations, [0, 90]."""
+    return min(abs(one - other) % 180, 180 - abs(one - other) % 180)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 45, 90, 120, 150])
+def test_oriented_filters_have_one_orientation_by_curves_by_weights_and_by_gabor_fits(degrees: int) -> None:
+    down, right = np.mgrid[-4:5, -4:5].astype(np.float64)
+    across = right * math.sin(math.radians(degrees)) + down * math.cos(math.radians(degrees))
+    plane = np.exp(-(down**2 + right**2) / 12) * np.cos(2 * math.pi * across / 5)
+    network = nn.Sequential(nn.Conv2d(3, 1, 9, padding=4, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with torch.no_grad():
+        network[0].weight.copy_(torch.from_numpy(np.tile(plane, (1, 3, 1, 1))))
+    model = load(network, preprocess=Preprocess((32, 32), 32, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)))
+    curve = Tune(("0",)).arrays(model)["0/orientation"][0]
+    seen = gratings(32, 32)[0].positions[int(curve.argmax())]
+    weighed = float(tuning.of(kernels.of(model, "0")).preferred[0][0])
+    assert turned(seen, degrees) <= 7.5  # in steps of 15
+    assert turned(weighed, degrees) <= 3.75  # in steps of 7.5
+    assert turned(gabor.fit(plane).orientation, degrees) < 1
 
 
 def test_hues_go_round_from_red_over_green_and_blue() -> None:
@@ -94,7 +123,8 @@ def test_curves_are_the_largest_answers_at_the_centre() -> None:
     row, col = SIZE[0] // 2, SIZE[1] // 2
     slopes = 3 * (family.pictures[:, row, col + 1, 0] - family.pictures[:, row, col - 1, 0])
     np.testing.assert_allclose(found["conv/orientation"][1], largest(slopes, family), atol=1e-5)
-    assert found["conv/orientation"][1][ORIENTATIONS // 2] == pytest.approx(0, abs=1e-5)
+    # Stripes that lie do not change to the right.
+    assert found["conv/orientation"][1][0] == pytest.approx(0, abs=1e-5)
     assert {name.partition("/")[2] for name in found} == {"orientation", "spatial frequency", "hue", "size"}
     assert found["fc/size"].shape == (2, 8)
 

@@ -5,36 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from microscope_content import HASH, Site, resnet18
 
 from interp.site.microscope import comparison_of, write_comparison, write_layer, write_network
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 LAYER = "layer2.0.conv1"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 def built(folder: Path, weights: str = HASH, seed: int = 0) -> Path:
@@ -124,16 +105,56 @@ def test_from_the_network_to_a_layer_a_unit_and_its_neighbour_and_back(tab: Tab)
     tab.arrived("index.html")
 
 
-@pytest.mark.parametrize("address", ["index.html", f"{LAYER}/index.html", f"{LAYER}/1/index.html", "fc/index.html", "fc/9/index.html"])
-def test_every_picture_is_there_and_nothing_is_wider_than_the_page(tab: Tab, address: str) -> None:
-    page = tab.open(address, ready=address.count("/") < 2)
-    page.evaluate("document.querySelectorAll('img').forEach((image) => { image.loading = 'eager'; })")
-    page.evaluate("Promise.all([...document.images].map((image) => image.decode().catch(() => null)))")
-    assert page.evaluate("[...document.images].filter((image) => !image.naturalWidth).map((image) => image.src)") == []
-    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
-    texts = "[...document.querySelectorAll('h1,h2,h3,dt,dd,label,legend,button,.lead,.steps a')]"
+def test_every_picture_is_there_and_nothing_is_wider_than_the_page(tab: Tab) -> None:
+    texts = "[...document.querySelectorAll('h1,h2,h3,dt,dd,label,legend,button,.lead,.steps a,.hint-line,.help,.faces figcaption')]"
     cut = f"{texts}.filter((e) => getComputedStyle(e).display !== 'inline' && e.scrollWidth > e.clientWidth + 1)"
-    assert page.evaluate(f"{cut}.map((e) => e.textContent)") == []
+    for address in ("index.html", f"{LAYER}/index.html", f"{LAYER}/1/index.html", "fc/index.html", "fc/9/index.html"):
+        page = tab.open(address, ready=address.count("/") < 2)
+        page.evaluate("document.querySelectorAll('img').forEach((image) => { image.loading = 'eager'; })")
+        page.evaluate("Promise.all([...document.images].map((image) => image.decode().catch(() => null)))")
+        missing = "[...document.images].filter((image) => image.checkVisibility() && !image.naturalWidth).map((image) => image.src)"
+        assert page.evaluate(missing) == [], address
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, address
+        assert page.evaluate(f"{cut}.map((e) => e.textContent)") == [], address
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_numbers_below_optimized_images_are_whole_however_long(browser: Any, site: Path, scheme: str) -> None:
+    """Names give way to numbers, line by line; nothing lies over something else, and no number is broken."""
+    for width in (1280, 390):
+        tab = Tab(browser, site, width, scheme)
+        page = tab.open(f"{LAYER}/1/index.html", ready=False)
+        page.evaluate(
+            "document.querySelectorAll('.faces dt').forEach((one, k) => { one.textContent = k % 2 ? 'of the natural maximum' : 'kept'; });"
+            "document.querySelectorAll('.faces dd').forEach((one, k) => { one.textContent = k % 3 ? '-1.235e+04' : '-12345.7'; });"
+        )
+        places = "[line, ...line.children].map((e) => e.getBoundingClientRect()).map((b) => [b.left, b.right, b.height])"
+        boxes = page.eval_on_selector_all(".faces .numbers div", f"lines => lines.map((line) => {places})")
+        assert boxes
+        for line, name, number in boxes:
+            assert line[0] <= name[0] < name[1] <= number[0] < number[1] <= line[1] + 0.5
+            assert number[2] < 24  # one line
+        assert tab.problems == []
+        tab.context.close()
+
+
+def test_the_network_page_asks_for_the_pictures_of_layers_alone_and_when_they_are_seen(browser: Any, tmp_path: Path) -> None:
+    sizes = {f"stage.{place}.conv": 4 for place in range(60)}
+    write_network(tmp_path, Site(tmp_path, sizes, list(pairwise(sizes)), rich=0).network)
+    tab = Tab(browser, tmp_path, 390)
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    page = tab.open("index.html")
+    loaded = "image => image.naturalWidth || new Promise((done) => image.addEventListener('load', () => done(image.naturalWidth)))"
+    assert page.locator(".narrow img").first.evaluate(loaded) == 64
+    pictures = {url.rpartition("/")[2] for url in asked if "/pictures/" in url}
+    assert pictures == {"layer.webp"}
+    last = page.locator(".narrow img").last
+    assert last.evaluate("image => image.naturalWidth") == 0
+    last.scroll_into_view_if_needed()
+    assert last.evaluate(loaded) == 64
+    assert tab.problems == []
+    tab.context.close()
 
 
 def test_sorting_filtering_and_searching_stand_in_the_address(tab: Tab) -> None:
@@ -184,19 +205,15 @@ def test_units_that_lack_a_number_come_last_and_pass_no_filter(tab: Tab) -> None
     tab.settled("20 units" if not missing else f"{20 - missing} of 20 units")
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [("7", [7]), ("3, 17", [3, 17]), ("5-8", [5, 6, 7, 8]), ("banana", [1, 11]), ("FRUIT drag", [3, 13]), ("no such", [])],
-)
-def test_search_by_channel_and_by_class(browser: Any, site: Path, query: str, expected: list[int]) -> None:
-    tab = Tab(browser, site)
+def test_search_by_channel_and_by_class(tab: Tab) -> None:
     page = tab.open("fc/index.html")
-    page.locator("#find").fill(query)
-    tab.settled(f"{len(expected)} of 20 units")
-    assert tab.shown() == expected
-    assert page.locator("#nothing").is_visible() == (not expected)
-    assert tab.problems == []
-    tab.context.close()
+    searches = {"7": [7], "3, 17": [3, 17], "5-8": [5, 6, 7, 8], "banana": [1, 11], "FRUIT drag": [3, 13], "no such": []}
+    for query, expected in searches.items():
+        page.locator("#find").fill(query)
+        page.wait_for_url(f"**#search={quote_plus(query)}")
+        assert page.locator("#count").inner_text() == f"{len(expected)} of 20 units"
+        assert tab.shown() == expected
+        assert page.locator("#nothing").is_visible() == (not expected)
 
 
 def test_keys_lead_everywhere(tab: Tab) -> None:

@@ -159,8 +159,7 @@ def test_pictures_have_words_and_inputs_have_labels(folder: Path) -> None:
         for picture in reader.all("img"):
             assert "alt" in picture
         for drawn in reader.all("svg"):
-            nested = "x" in drawn  # a thumbnail in a card, whose link has the words
-            assert nested or drawn.get("aria-hidden") == "true" or drawn.get("aria-label"), drawn
+            assert drawn.get("aria-hidden") == "true" or drawn.get("aria-label"), drawn
         for tag in ("input", "select"):
             for field in reader.all(tag):
                 assert field.get("id") in labelled or field.get("aria-label"), field
@@ -205,6 +204,66 @@ def test_what_the_data_say_is_what_was_given(folder: Path) -> None:
     shard = (folder / "blocks.0" / "units.js").read_text(encoding="utf-8")
     script = json.loads(shard.removeprefix("microscopeLoaded(").removesuffix(");\n"))
     assert script["columns"][0]["values"] == pytest.approx(layer.values["mean"], rel=1e-5)
+
+
+def test_sentences_stand_beside_what_they_are_about(tmp_path: Path) -> None:
+    site = Site(tmp_path, SIZES, EDGES, rich=2)
+    said = {
+        "weights": "Three groups hold 43 %.",
+        "heat": "Maps: the unit's own.",
+        "top": "The strongest is shown.",
+        "bottom": "The weakest is.",
+    }
+    layer = site.layer("blocks.0")
+    units = [replace(unit, top_note=said["top"], bottom_note=said["bottom"]) for unit in layer.units()]
+    write_network(tmp_path, site.network)
+    write_layer(tmp_path, site.network, replace(layer, weights=said["weights"], heat=said["heat"], units=lambda: units))
+    page = (tmp_path / "blocks.0" / "1" / "index.html").read_text(encoding="utf-8")
+    parts = {name: page.partition(f'<section aria-labelledby="{name}">')[2].partition("</section>")[0] for name in ("top", "bottom")}
+    shown = {name: " ".join(Reader(part).text) for name, part in parts.items()}
+    assert said["top"] in shown["top"]
+    assert said["heat"] in shown["top"]
+    assert said["bottom"] in shown["bottom"]
+    assert said["weights"] in " ".join(Reader(page.partition('<figure class="kernel">')[2].partition("</figure>")[0]).text)
+    # Of a unit without weights' picture, examples and curves, none of it.
+    assert not any(text in (tmp_path / "blocks.0" / "3" / "index.html").read_text(encoding="utf-8") for text in said.values())
+
+
+def test_where_only_the_first_channels_have_pages_others_are_named_without_a_link(tmp_path: Path) -> None:
+    site = Site(tmp_path, SIZES, EDGES, rich=0)
+    layers = tuple(replace(summary, total=summary.channels + 1000) for summary in site.network.layers)
+    network = replace(site.network, layers=layers)
+    layer = site.layer("blocks.0")
+    links = (Link("blocks.0", 3, 0.9), Link("blocks.0", 4, 0.8), Link("fc", 700, 0.7))
+    units = [replace(unit, near_by_weights=links) for unit in layer.units()]
+    write_network(tmp_path, network)
+    write_layer(tmp_path, network, replace(layer, total=1004, units=lambda: units))
+    assert "4 of 1,004 channels" in (tmp_path / "blocks.0" / "index.html").read_text(encoding="utf-8")
+    assert "5 of 1,005" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    told = json.loads((tmp_path / "data" / "network.json").read_text(encoding="utf-8"))
+    assert [(one["channels"], one["total"]) for one in told["layers"]] == [(5, 1005), (4, 1004), (6, 1006)]
+    reader = Reader((tmp_path / "blocks.0" / "0" / "index.html").read_text(encoding="utf-8"))
+    hrefs = {str(found["href"]) for found in reader.all("a")}
+    assert "../../blocks.0/3/index.html" in hrefs
+    assert not any("/4/" in href or "700" in href for href in hrefs)
+    assert {"blocks.0:4", "fc:700"} <= set(reader.text)
+
+
+def test_the_network_page_of_sixty_layers_is_light(tmp_path: Path) -> None:
+    """Each layer by one small file that is asked for when it is seen; no sheet of all units."""
+    sizes = {f"stage.{place}.conv": 40 for place in range(60)}
+    names = list(sizes)
+    site = Site(tmp_path, sizes, list(pairwise(names)), rich=0)
+    write_network(tmp_path, site.network)
+    images = Reader((tmp_path / "index.html").read_text(encoding="utf-8")).all("img")
+    assert len(images) == 2 * 60  # for desks and for phones
+    assert {image["loading"] for image in images} == {"lazy"}
+    sources = {str(image["src"]) for image in images}
+    assert sources == {f"pictures/{place:03d}/layer.webp" for place in range(60)}
+    loaded = [*sources, "index.html", "static/microscope.css", "static/microscope.js", "data/network.js"]
+    assert sum((tmp_path / name).stat().st_size for name in loaded) < 1_000_000
+    with pytest.raises(InterpError, match=r"^the thumbnail of the layer `a` is a tile of `pictures/000/channel-0.webp`; give it a file"):
+        LayerSummary("a", "Conv2d", 40, site.tiles[names[0]][0])
 
 
 def hostile(folder: Path, text: str) -> tuple[NetworkContent, LayerContent]:

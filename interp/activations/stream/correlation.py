@@ -42,7 +42,8 @@ class Comoments:
     @classmethod
     def of(cls, maps: Float[Tensor, "n c rows cols"]) -> Comoments:
         """Of the `grid` of float32 maps."""
-        values = grid(maps).transpose(0, 1).flatten(1)
+        # Gathered, then turned around: both at once takes longer.
+        values = grid(maps).contiguous().transpose(0, 1).flatten(1)
         count = values.shape[1]
         mean = values.mean(1)
         apart = values - mean[:, None]
@@ -74,7 +75,20 @@ def nearest(correlation: Float[np.ndarray, "c c"], count: int) -> tuple[Int[np.n
     """For each channel the others of the largest correlation, the largest first, of equal ones the earlier channel."""
     apart = np.where(np.isnan(correlation), -np.inf, correlation)
     np.fill_diagonal(apart, -np.inf)
-    order = np.argsort(-apart, axis=1, kind="stable")[:, :count]
+    order = _largest(apart, count)
     values = np.take_along_axis(apart, order, axis=1)
     there = np.isfinite(values)
     return np.where(there, order, -1), np.where(there, values, np.nan)
+
+
+def _largest(rows: Float[np.ndarray, "r c"], count: int) -> Int[np.ndarray, "r m"]:
+    """Where the largest values of each row are, the largest first, of equal ones the first."""
+    if count >= rows.shape[1]:
+        return np.argsort(-rows, axis=1, kind="stable")
+    # A whole sort only where the last place has several claimants.
+    some = np.sort(np.argpartition(-rows, count - 1, axis=1)[:, :count], axis=1)
+    values = np.take_along_axis(rows, some, axis=1)
+    found = np.take_along_axis(some, np.argsort(-values, axis=1, kind="stable"), axis=1)
+    several = (rows >= values.min(axis=1, keepdims=True)).sum(axis=1) > count
+    found[several] = np.argsort(-rows[several], axis=1, kind="stable")[:, :count]
+    return found

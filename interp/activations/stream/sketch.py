@@ -36,9 +36,11 @@ class Sketch:
         return cls(counts, torch.full((channels,), _LEAST, dtype=torch.int64, device=device))
 
     def add(self, part: Sketch) -> None:
-        """Merge ``part`` into this one."""
+        """Merge ``part`` into this one; it is used up."""
         exponents = torch.maximum(self.exponents, part.exponents)
-        self.counts = coarser(self.counts, exponents - self.exponents) + coarser(part.counts, exponents - part.exponents)
+        coarsen(self.counts, exponents - self.exponents)
+        coarsen(part.counts, exponents - part.exponents)
+        self.counts += part.counts
         self.exponents = exponents
 
     @property
@@ -58,14 +60,14 @@ def fitting(low: Float[Tensor, " c"], high: Float[Tensor, " c"]) -> Int[Tensor, 
     return (torch.maximum(up, down).long() - 8).clamp(_LEAST, _MOST)
 
 
-def coarser(counts: Int[Tensor, "c bins"], by: Int[Tensor, " c"]) -> Int[Tensor, "c bins"]:
-    """The counts in bins 2^by times as wide."""
-    if not bool(by.any()):
-        return counts
-    bins = torch.arange(-HALF, HALF, device=counts.device)
-    found = torch.zeros_like(counts)
-    places = (bins[None] >> by.clamp(max=HALF.bit_length())[:, None]) + HALF
-    return found.scatter_add_(1, places, counts)
+def coarsen(counts: Int[Tensor, "c bins"], by: Int[Tensor, " c"]) -> None:
+    """Count in bins 2^by times as wide, in place."""
+    wider = by.nonzero()[:, 0]
+    if len(wider):
+        before = counts[wider]
+        bins = torch.arange(-HALF, HALF, device=counts.device)
+        places = (bins[None] >> by[wider].clamp(max=HALF.bit_length())[:, None]) + HALF
+        counts[wider] = torch.zeros_like(before).scatter_add_(1, places, before)
 
 
 def quantiles(
@@ -82,32 +84,30 @@ def quantiles(
     """
     behind = np.cumsum(counts, axis=1)
     total = int(behind[0, -1])
-    found = np.empty((len(counts), len(levels)))
-    for place, level in enumerate(levels):
-        rank = level * (total - 1)
-        below, share = int(rank), rank - int(rank)
-        one = _ordered(counts, behind, width, zeros, low, high, below)
-        other = _ordered(counts, behind, width, zeros, low, high, min(below + 1, total - 1)) if share else one
-        found[:, place] = one + share * (other - one)
+    ranks = np.array(levels) * (total - 1)
+    below = ranks.astype(np.int64)
+    one, other = (_ordered(counts, behind, width, zeros, low, high, rank) for rank in (below, np.minimum(below + 1, total - 1)))
+    found: np.ndarray = one + (ranks - below) * (other - one)
     return found
 
 
 def _ordered(
-    counts: np.ndarray, behind: np.ndarray, width: np.ndarray, zeros: np.ndarray, low: np.ndarray, high: np.ndarray, rank: int
-) -> np.ndarray:
-    """About the value of that rank, 0 the least, as if the values of a bin lay evenly in it."""
+    counts: np.ndarray, behind: np.ndarray, width: np.ndarray, zeros: np.ndarray, low: np.ndarray, high: np.ndarray, ranks: np.ndarray
+) -> Float[np.ndarray, "c q"]:
+    """About the values of those ranks, 0 the least, as if the values of a bin lay evenly in it."""
     total = int(behind[0, -1])
-    if rank in (0, total - 1):
-        return np.asarray(low if rank == 0 else high, dtype=np.float64)
-    bins = (behind <= rank).sum(axis=1)
-    channel = np.arange(len(counts))
+    channel = np.arange(len(counts))[:, None]
+    # One search for all: the sums of each channel lie above those of the channel before.
+    above = channel * (total + 1)
+    bins = np.searchsorted((behind + above).ravel(), (ranks + above).ravel(), side="right").reshape(above.shape[0], -1) - channel * BINS
     held = counts[channel, bins]
-    within = rank - (behind[channel, bins] - held)
+    within = ranks - (behind[channel, bins] - held)
     # The zeros are the first in their bin.
-    zeros = np.where(bins == HALF, zeros, 0)
-    share = np.where(within < zeros, 0.0, (within - zeros + 0.5) / np.maximum(1, held - zeros))
-    found: np.ndarray = np.clip((bins - HALF + share) * width, low, high)
-    return found
+    none = np.where(bins == HALF, zeros[:, None], 0)
+    share = np.where(within < none, 0.0, (within - none + 0.5) / np.maximum(1, held - none))
+    found = np.clip((bins - HALF + share) * width[:, None], low[:, None], high[:, None])
+    found = np.where(ranks == total - 1, high[:, None], found)
+    return np.where(ranks == 0, low[:, None], found)
 
 
 def histogram(
@@ -117,16 +117,15 @@ def histogram(
 
     Bins of a channel have one width, the smallest with which they reach its last value.
     """
-    held = counts > 0
-    first = held.argmax(axis=1) - HALF
-    last = HALF - 1 - held[:, ::-1].argmax(axis=1)
+    channels, bins = np.nonzero(counts)
+    bins -= HALF
+    starts = np.searchsorted(channels, np.arange(len(counts)))
+    first, last = bins[starts], bins[np.append(starts[1:], len(bins)) - 1]
     shift = np.zeros(len(counts), dtype=np.int64)
     while (wide := (last >> shift) - (first >> shift) >= most).any():
         shift += wide
     start = first >> shift
     edges = (start[:, None] + np.arange(most + 1)) * (width * 2.0**shift)[:, None]
-    places = (np.arange(-HALF, HALF)[None] >> shift[:, None]) - start[:, None]
     found = np.zeros((len(counts), most), dtype=np.int64)
-    rows = np.broadcast_to(np.arange(len(counts))[:, None], places.shape)
-    np.add.at(found, (rows[held], places[held]), counts[held])
+    np.add.at(found.reshape(-1), channels * most + (bins >> shift[channels]) - start[channels], counts[channels, bins + HALF])
     return edges, found

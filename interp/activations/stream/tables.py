@@ -17,10 +17,11 @@ TABLES = ("units", "examples", "histograms", "neighbours", "images", "layers")
 def tables(scan: Scan, model: Model | None = None) -> dict[str, pa.Table]:
     """The tables of a pass, by name.
 
-    ``units``: a row per channel, with its statistics. ``examples``: a row per channel, side and rank (from 0), with the picture,
-    value and place; with ``model`` also the pixels of its input that the place sees. ``histograms``: a row per channel and bin that
-    holds a value. ``neighbours``: a row per channel and neighbour, by correlation. ``images``: every picture, also those
-    ``skipped``, and why. ``layers``: a row per layer. Numbers that are not defined are null.
+    ``units``: a row per channel, with its statistics. Its quantiles are off by at most ``quantile_error``, which is no more than 1/128
+    of the channel's largest magnitude; least and largest value, zeros and counts are exact. ``examples``: a row per channel, side
+    and rank (from 0), with the picture, value and place; with ``model`` also the pixels of its input that the place sees.
+    ``histograms``: a row per channel and bin that holds a value. ``neighbours``: a row per channel and neighbour, by correlation.
+    ``images``: every picture, also those ``skipped``, and why. ``layers``: a row per layer. Numbers that are not defined are null.
     """
     layers = list(scan.layers.values())
     return {

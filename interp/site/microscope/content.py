@@ -122,7 +122,8 @@ class Example:
     """A picture of the data set on which the unit was strong or weak.
 
     ``picture`` is the crop that the unit sees, ``whole`` the picture around it, with ``crop`` as the crop's (top, left, bottom, right) in
-    fractions of it; ``heat`` the unit's Grad-CAM drawn over the whole picture. ``value`` is the unit's activation at (``row``, ``col``).
+    fractions of it; ``heat`` a map of the unit over the whole picture (`LayerContent.heat` says which). ``value`` is the unit's
+    activation at (``row``, ``col``).
     """
 
     picture: Picture
@@ -189,7 +190,10 @@ class Histogram:
 
 @dataclass(frozen=True)
 class UnitContent:
-    """One unit's page. ``title`` is a class name where the unit is a class; links are strongest first."""
+    """One unit's page. ``title`` is a class name where the unit is a class; links are strongest first.
+
+    ``top_note`` and ``bottom_note`` are sentences on the examples of either kind, such as which are left out; "" for none.
+    """
 
     channel: int
     title: str | None = None
@@ -205,6 +209,8 @@ class UnitContent:
     outgoing: tuple[Link, ...] = ()
     kernel: Picture | None = None
     notes: tuple[str, ...] = ()
+    top_note: str = ""
+    bottom_note: str = ""
 
 
 @dataclass(frozen=True)
@@ -222,7 +228,9 @@ class LayerContent:
     """One layer's pages. ``values`` has for each column's key one number per channel (None where it is not known).
 
     ``thumbnails`` has one picture per channel. ``units`` gives the units one by one, in the order of channels, anew at each call.
-    ``places`` are (rows, cols) of the map, ``field`` what a place of it sees, in words: "43 x 43 pixels, every 8".
+    ``places`` are (rows, cols) of the map, ``field`` what a place of it sees, in words: "43 x 43 pixels, every 8". ``weights`` and
+    ``heat`` are sentences on what is seen in the pictures of the units' weights, and in the maps over their examples. ``total`` is as
+    in ``LayerSummary``.
     """
 
     name: str
@@ -236,6 +244,9 @@ class LayerContent:
     units: Callable[[], Iterable[UnitContent]]
     numbers: Numbers = ()
     notes: tuple[str, ...] = ()
+    weights: str = ""
+    heat: str = ""
+    total: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.thumbnails) != self.channels:
@@ -252,8 +263,10 @@ def _check_values(layer: str, channels: int, columns: tuple[Column, ...], values
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """A layer in the network's picture. ``thumbnail`` stands for it; ``thumbnails`` (one per channel) for its units where others link
-    to them, () where links go without pictures. ``titled``: its units have class names, so that a search looks into them.
+    """A layer in the network's picture. ``thumbnail`` stands for it, and is a file of its own: of a sheet, the page would load all tiles.
+    ``thumbnails`` (one per channel) stand for its units where others link to them, () where links go without pictures. ``titled``: its
+    units have class names, so that a search looks into them. ``total``: how many channels the layer has, where only the first ``channels``
+    of them have pages.
     """
 
     name: str
@@ -262,6 +275,11 @@ class LayerSummary:
     thumbnail: Picture | None = None
     thumbnails: Sequence[Picture] = ()
     titled: bool = False
+    total: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.thumbnail is not None and self.thumbnail.box is not None:
+            raise InterpError(f"the thumbnail of the layer `{self.name}` is a tile of `{self.thumbnail.path}`; give it a file of its own")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from interp.site.microscope.content import (
     UnitContent,
 )
 from interp.site.microscope.tiles import classes
-from interp.site.microscope.wording import counted, number
+from interp.site.microscope.wording import counted, extent, number
 from interp.site.templating import fill
 
 # Scripts and styles come from the site's own files alone. `file:` is for a page opened from disk, where browsers differ on 'self'.
@@ -72,6 +72,7 @@ def unit_page(network: NetworkContent, layer: LayerContent, unit: UnitContent, p
         curves=[(curve, charts.of_curve(curve)) for curve in unit.curves],
         histogram=None if unit.histogram is None else charts.of_histogram(unit.histogram),
         thumbnail=lambda link: _thumbnail(pictures, link),
+        has_page=lambda link: link.layer in pictures and link.channel < pictures[link.layer].channels,
         crop=_crop,
     )
 
@@ -112,6 +113,7 @@ def _fill(template: str, root: str, **values: object) -> str:
         "generator": GENERATOR,
         "number": number,
         "counted": counted,
+        "extent": lambda layer: extent(layer.channels, layer.total),
         "classes": classes,
         "file": lambda path: address.file(root, path),
         "layer_href": lambda name: address.layer_page(root, name),

@@ -28,6 +28,7 @@ def network_json(network: NetworkContent) -> str:
                 "folder": folder_of(layer.name),
                 "kind": layer.kind,
                 "channels": layer.channels,
+                "total": layer.channels if layer.total is None else layer.total,
                 "thumbnail": None if layer.thumbnail is None else picture_entry(layer.thumbnail),
             }
             for layer in network.layers

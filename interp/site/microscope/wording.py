@@ -20,6 +20,11 @@ def number(value: float | int | str | None, decimals: int | None = None) -> str:
     return f"{value:.1f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
+def extent(channels: int, total: int | None) -> str:
+    """``512 channels``, or ``16 of 512 channels`` where not all of them have pages."""
+    return counted(channels, "channel") if total in (None, channels) else f"{channels:,} of {counted(total or channels, 'channel')}"
+
+
 def counted(count: int, word: str) -> str:
     """``1 unit``, ``2,048 units``."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
