@@ -13,14 +13,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interp import activations, attribution, comparisons, featurevis, figures, kernels, masks, metrics, runs, site, synthetic, zoo
+    from interp import (
+        activations,
+        attribution,
+        comparisons,
+        editing,
+        featurevis,
+        figures,
+        kernels,
+        masks,
+        metrics,
+        runs,
+        site,
+        synthetic,
+        watching,
+        zoo,
+    )
     from interp.attribution import gradcam
     from interp.core.method import Heatmap
     from interp.core.model import Layer, Model
     from interp.core.unit import Unit
+    from interp.editing import edited
     from interp.errors import InterpError
     from interp.images import Photo, Preprocess
     from interp.images import load as photos
+    from interp.watching import watch
     from interp.zoo.loading import load
 
 __version__ = "0.4.0"
@@ -36,6 +53,8 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "Model": ("interp.core.model", "Model"),
     "Heatmap": ("interp.core.method", "Heatmap"),
     "InterpError": ("interp.errors", "InterpError"),
+    "edited": ("interp.editing", "edited"),
+    "watch": ("interp.watching", "watch"),
     "gradcam": ("interp.attribution.gradcam", None),
     **{
         name: (f"interp.{name}", None)
@@ -48,9 +67,11 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
             "synthetic",
             "masks",
             "comparisons",
+            "editing",
             "figures",
             "runs",
             "site",
+            "watching",
             "zoo",
         )
     },
@@ -67,6 +88,8 @@ __all__ = [
     "activations",
     "attribution",
     "comparisons",
+    "edited",
+    "editing",
     "featurevis",
     "figures",
     "gradcam",
@@ -78,6 +101,8 @@ __all__ = [
     "runs",
     "site",
     "synthetic",
+    "watch",
+    "watching",
     "zoo",
 ]
 

@@ -12,6 +12,9 @@ from interp.cli.catalogue import Methods, Metrics
 from interp.cli.compare import Attribute, Compare
 from interp.cli.diagnose import Diagnose
 from interp.cli.doctor import Doctor
+from interp.cli.edit import Edit
+from interp.cli.evolve import Evolve
+from interp.cli.film import Film
 from interp.cli.gallery import Gallery
 from interp.cli.microscope import Microscope
 from interp.cli.options import Images, ModelName, ModelOptions, OneModel, SaveOptions, Saving, Words, layers_of, photos, target_of
@@ -195,7 +198,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "compare": Compare,
     "scan": Scan,
     "diagnose": Diagnose,
+    "edit": Edit,
     "microscope": Microscope,
+    "film": Film,
+    "evolve": Evolve,
     "methods": Methods,
     "metrics": Metrics,
     "rerun": Rerun,

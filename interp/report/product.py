@@ -95,10 +95,21 @@ def write(
     dpi: int = DPI,
     webp_quality: int | None = None,
 ) -> None:
-    """Draw every figure in ``formats`` into ``run``, with films, arrays, metrics and ``index.html``; each knows the run it is of.
+    """Write into ``run`` what `drawn` does, and ``index.html``."""
+    sections, films = drawn(product, run, tick, question, formats, dpi, webp_quality)
+    for film, picture in zip(product.films, films, strict=True):
+        sections.setdefault(film.section, []).append(picture)
+    run.text("index.html", render(page(product, run, sections)))
 
-    ``question`` is what the program asks, for whoever lists the run; ``dpi`` is that of PNG and WebP, ``webp_quality`` how
-    much WebP keeps (`figures.render`). InterpError where the page could show none of the formats.
+
+def drawn(
+    product: Product, run: Run, tick: Tick, question: str, formats: Sequence[str], dpi: int, webp_quality: int | None
+) -> tuple[dict[str, list[Picture]], list[Picture]]:
+    """Draw every figure in ``formats`` into ``run``, with films, arrays, metrics and other files; each knows the run it is of.
+
+    Gives how a page shows them: the figures by section, and the films. ``question`` is what the program asks, for whoever lists
+    the run; ``dpi`` is that of PNG and WebP, ``webp_quality`` how much WebP keeps (`figures.render`). InterpError where a page
+    could show none of the formats.
     """
     check(formats, dpi, webp_quality)
     run.about(About(product.title, question, product.lead))
@@ -112,11 +123,10 @@ def write(
         run.figure(figure.stem, FigureEntry(figures.spec_hash(figure.grid), figure.alt, figure.caption))
         sections.setdefault(figure.section, []).append(_drawn(figure, run, stamp, formats, dpi, webp_quality))
     tick("drawing", len(product.figures), len(product.figures))
-    for film in product.films:
-        sections.setdefault(film.section, []).append(_written(film, run, stamp))
+    films = [_written(film, run, stamp) for film in product.films]
     for path, data in [*product.files.items(), *(pair for numbers in product.numbers for pair in numbers.files.items())]:
         run.write(path, data)
-    run.text("index.html", render(page(product, run, sections)))
+    return sections, films
 
 
 def _drawn(figure: Figure, run: Run, stamp: Stamp, formats: Sequence[str], dpi: int, webp_quality: int | None) -> Picture:

@@ -324,5 +324,8 @@ def test_makes_run_tells_commands_that_write_from_those_that_list() -> None:
         "scan",
         "diagnose",
         "microscope",
+        "edit",
+        "film",
+        "evolve",
     }
     assert not interp.cli.makes_run(None)

@@ -1,0 +1,38 @@
+"""The first sign of structure in each filter, against the noise null of `interp.kernels.noise`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from interp.kernels.noise import LEVEL, PERMUTED, Statistic, discoveries
+
+LEAST_P = len(Statistic) / (PERMUTED + 1)
+"""What no p-value of `interp.kernels.noise` is below: three statistics, against so many permutations."""
+NEVER = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Onset:
+    """``p`` of each filter at each moment. ``threshold``: the largest p that Benjamini-Hochberg accepts among all filters and moments at
+    `LEVEL`, 0 where it accepts none. ``first``: the moment from which on a filter's p stays at or below it, `NEVER` where it does not at
+    the last; ``tested``: filters of which it was asked at every moment."""
+
+    p: Float[np.ndarray, "moments out"]
+    threshold: float
+    first: Int[np.ndarray, " out"]
+    tested: Bool[np.ndarray, " out"]
+
+
+def onset(p: Float[np.ndarray, "moments out"]) -> Onset:
+    """The `Onset` of a layer's filters; NaN is not asked."""
+    tested = np.isfinite(p).all(axis=0)
+    asked = p[:, tested]
+    accepted = asked.ravel()[discoveries(asked.ravel().astype(np.float64), LEVEL)] if asked.size else asked.ravel()
+    threshold = float(accepted.max()) if len(accepted) else 0.0
+    above = np.where(np.isnan(p), True, p > threshold)
+    # One behind the last moment that is above: from there on it stays below.
+    after = np.where(above.any(axis=0), len(p) - np.argmax(above[::-1], axis=0), 0)
+    return Onset(p, threshold, np.where(after < len(p), after, NEVER), tested)
