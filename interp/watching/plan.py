@@ -10,6 +10,7 @@ from torch import nn
 from interp.attribution import places
 from interp.core.capture import quiet
 from interp.core.depth import evenly, has_kernel, spread
+from interp.core.following import read_at
 from interp.core.model import Layer, Model
 from interp.core.unit import AnyUnit, Unit
 from interp.errors import InterpError, Unsupported
@@ -84,11 +85,12 @@ def _planned(model: Model, asked: Asked, probes: int, channels: int, side: int) 
     explained = _named(model, asked.gradcam) if asked.gradcam is not None else _spread(model, convolutions, 1)
     for layer in explained:
         places.check(model, Unit(model.output, 0), layer.name, "Grad-CAM")
+    read = read_at(model, [layer.name for layer in convolutions if layer.layout is not None])
     return Plan(
         tuple(layer.name for layer in kernels),
         tuple(_followed(layer, channels, side) for layer in shown),
         tuple(layer.name for layer in explained),
-        tuple(Convolution(layer.name, len(kernels_of(model, layer.name)), _read(model, layer)) for layer in convolutions),
+        tuple(Convolution(layer.name, len(kernels_of(model, layer.name)), read.get(layer.name, "")) for layer in convolutions),
         _units(model, asked.units),
         _targets(model, asked.targets, probes),
     )
@@ -118,24 +120,6 @@ def _convolves(model: Model, layer: Layer) -> bool:
 def _followed(layer: Layer, channels: int, side: int) -> Followed:
     count, rows, cols = layer.map_shape
     return Followed(layer.name, tuple(evenly(range(count), channels)), (min(rows, side), min(cols, side)))
-
-
-def _read(model: Model, layer: Layer) -> str:
-    """Layers that fire next and keep the maps' shape are taken for what follows: a normalization, then an activation."""
-    if layer.layout is None:
-        return ""
-    found = layer
-    for follower in model.layers[model.layers.index(layer) + 1 :]:
-        module = model.module.get_submodule(follower.name)
-        normal = isinstance(module, nn.modules.batchnorm._BatchNorm)
-        active = follower.parameters == 0 and type(module).__module__ == nn.ReLU.__module__
-        same = follower.leaf and follower.calls == 1 and (follower.layout, follower.shape) == (layer.layout, layer.shape)
-        if not (same and (normal or active)):
-            break
-        found = follower
-        if active:
-            break
-    return found.name
 
 
 def _units(model: Model, asked: Sequence[Unit | str]) -> tuple[Unit, ...]:

@@ -13,8 +13,8 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from interp import cli
+from interp.core.following import read_at
 from interp.images import load as photos
-from interp.report.diagnose import read_at
 from interp.runs import verify
 from interp.zoo import load
 
