@@ -22,10 +22,11 @@ from interp.errors import BadFile
 from interp.microscope import data as opened
 from interp.microscope import recipe as loaded
 from interp.microscope.apart import spare
-from interp.microscope.contents import Page, put, summary_of
+from interp.microscope.contents import Page, summary_of
 from interp.microscope.data import Data, image_of
 from interp.microscope.ending import About, finish
 from interp.microscope.estimate import Estimate, estimate
+from interp.microscope.files import put
 from interp.microscope.natural import MOST, Natural
 from interp.microscope.options import Options
 from interp.microscope.pictures import visible
@@ -153,7 +154,7 @@ class _Build:
             self.tick("looking at pictures", done, total)
 
         with on_threads(self.options.scan_threads):
-            return scanned(self.model, self.data, self.plan.layers, config, self.place.work / "scans", step)
+            return scanned(self.model, self.data, self.plan.layers, config, self.place.work / "scans" / self.plan.base, step)
 
     @cached_property
     def natural(self) -> Mapping[str, NDArray[np.float32]]:

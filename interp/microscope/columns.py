@@ -14,7 +14,13 @@ Values = dict[str, tuple[float | None, ...]]
 
 COLUMNS = (
     Column("score", "score", "What the channel's optimized image gives: the mean of the channel, in the layer's own unit"),
-    Column("natural_ratio", "of natural", "The score over the most that photographs give; below 1 a photograph does better", 2),
+    Column(
+        "natural_ratio",
+        "of natural",
+        "The score over the most that photographs give: below 1 a photograph does better; none where they give nothing above 0, "
+        "and without meaning where they give about 0",
+        2,
+    ),
     Column("above_noise", "above noise", "The score above random images of the same spectrum, in units of their spread", 1),
     Column("kept", "kept", "The share of the score that is left after small shifts, or JPEG, whichever takes more", 2),
     Column("mean", "mean", "Mean activation over all pictures and places"),
@@ -23,7 +29,7 @@ COLUMNS = (
     Column("zeros", "zeros", "Share of activations that are exactly zero"),
     Column("active", "active", "Share of pictures in which the channel is above zero somewhere"),
     Column("selectivity", "selectivity", "Class selectivity index: 0 answers to all classes alike, 1 to one alone (Morcos et al. 2018)"),
-    Column("orientation", "orientation", "How much the answer to gratings depends on their angle: 0 not at all, 1 one angle alone"),
+    Column("orientation", "orientation", "How much positive answers to gratings depend on their angle: 0 not at all, 1 one angle alone"),
     Column("l2", "weights", "L2 norm of the channel's weights"),
     Column(
         "stable_rank",

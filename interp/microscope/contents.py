@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from interp.activations import stream
 from interp.decoding import opened
-from interp.errors import BadFile
 from interp.microscope import filters
 from interp.microscope.columns import columns_of
+from interp.microscope.files import put, remove_others
 from interp.microscope.looking import Layout, Seen
 from interp.microscope.pictures import sheet, tile, webp
 from interp.microscope.plan import Plan
 from interp.microscope.relations import Relations
 from interp.microscope.results import LayerWork, Made, UnitWork
 from interp.microscope.strips import Strip
-from interp.runs.partial import write_whole
 from interp.site.microscope import Example, Histogram, LayerContent, LayerSummary, Optimized, Picture, Tiles, UnitContent, pack
 from interp.site.microscope.address import PICTURES, folder_of
 from interp.site.microscope.sprites import tiles_of
@@ -102,25 +101,32 @@ class Page:
     def pictures(self) -> None:
         """Write all pictures of the layer; BadFile where the disk refuses."""
         tiles = thumbnails_of(self.work.plan, self.layer)
+        written: list[str] = []
         small = np.zeros((tiles.total, tiles.rows, tiles.cols, 3), np.uint8)
         for unit in self.work.units():
             shown = unit.first()
             if shown is not None:
                 small[unit.channel] = tile(shown.image, tiles.rows, tiles.cols)
                 drawn = sheet([[one.image for one in unit.made]], len(unit.made), *self.work.plan.size)
-                put(self.site, _optimized(self.layer, unit.channel), webp(drawn, _QUALITY))
+                written.append(_optimized(self.layer, unit.channel))
+                put(self.site, written[-1], webp(drawn, _QUALITY))
             elif unit.sheet is not None and unit.tops:
                 small[unit.channel] = self._crop(unit, tiles)
             if unit.sheet is not None:
-                put(self.site, _examples(self.layer, unit.channel), unit.sheet)
-        pack(self.site, f"{_folder(self.layer)}/units", small, tiles.alt, _QUALITY)
+                written.append(_examples(self.layer, unit.channel))
+                put(self.site, written[-1], unit.sheet)
+        packed = [pack(self.site, f"{_folder(self.layer)}/units", small, tiles.alt, _QUALITY)]
         across, units = _standing(len(tiles))
         rows, cols = _standing_size(tiles)
         framed = np.stack([np.pad(tile(small[unit], rows, cols), ((1, 1), (1, 1), (0, 0)), constant_values=255) for unit in units])
         square = sheet([list(framed[k : k + across]) for k in range(0, len(units), across)], across, *framed.shape[1:3])
         put(self.site, _standing_for(self.layer), webp(square, 75))
         if self._filters is not None:
-            pack(self.site, f"{_folder(self.layer)}/kernels", self._filters.pictures[: len(tiles)], _of_kernels(self.layer), 100)
+            weights = self._filters.pictures[: len(tiles)]
+            packed.append(pack(self.site, f"{_folder(self.layer)}/kernels", weights, _of_kernels(self.layer), 100))
+        written += [_standing_for(self.layer), *(sheet.path for one in packed for sheet in one.sheets)]
+        # Of a build with other options.
+        remove_others(self.site / _folder(self.layer), "*.webp", {PurePosixPath(path).name for path in written})
 
     def content(self) -> LayerContent:
         """What the layer's pages show."""
@@ -140,6 +146,7 @@ class Page:
             thumbnails,
             self.units,
             self._numbers(),
+            self._before(),
             weights="" if self._filters is None else self._filters.text,
             heat=self._heat(),
             total=found.channels,
@@ -174,6 +181,20 @@ class Page:
                 notes=self._notes(unit),
             )
 
+    @property
+    def _behind(self) -> str:
+        """What follows the layer directly and gives 0 its meaning; "" where nothing does."""
+        found = self.work.plan.read.get(self.layer, self.layer)
+        return "" if found == self.layer else found
+
+    def _before(self) -> tuple[str, ...]:
+        if not self._behind:
+            return ()
+        return (
+            f"Values are those of the layer itself, before {self._behind}: that one is above 0, or the share of zeros, says little here. "
+            "`interp diagnose` judges behind it.",
+        )
+
     def _heat(self) -> str:
         if not self.work.at or not self.work.plan.options.maps:
             return ""
@@ -196,7 +217,7 @@ class Page:
 
     def _numbers(self) -> tuple[tuple[str, float | str], ...]:
         statistics = self.work.statistics
-        counts = (("dead units", statistics.dead), ("rare units", statistics.rare))
+        counts = [("dead units", statistics.dead)] if self._behind else [("dead units", statistics.dead), ("rare units", statistics.rare)]
         return (("pictures", float(statistics.images)), *((name, float(found.sum())) for name, found in counts))
 
     def _numbers_of(self, channel: int) -> tuple[tuple[str, float | str], ...]:
@@ -227,8 +248,9 @@ class Page:
         statistics, channel = self.work.statistics, unit.channel
         notes = [f"No image could be made ({made.name}): {'; '.join(made.notes)}" for made in unit.made if made.failed]
         if statistics.dead[channel]:
-            notes.append("Dead: it does not change over all pictures of the data.")
-        elif statistics.rare[channel]:
+            changes = statistics.minimum[channel] != statistics.maximum[channel]
+            notes.append(f"Dead: over all pictures of the data it {'is never above 0' if changes else 'does not change'}.")
+        elif statistics.rare[channel] and not self._behind:
             notes.append("Rare: it is active in fewer than 1 % of the pictures.")
         noise = self.work.weights.get("noise")
         if noise is not None and noise[channel]:
@@ -285,18 +307,6 @@ class Page:
 
     def _name(self, channel: int) -> str:
         return f"{self.layer}:{channel}"
-
-
-def put(site: Path, path: str, data: bytes) -> None:
-    """Write a file below ``site`` whole, where it is not so already; BadFile where the disk refuses."""
-    target = site / path
-    try:
-        if target.is_file() and target.read_bytes() == data:
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, data)
-    except OSError as error:
-        raise BadFile(f"`{target}` cannot be written: {error.strerror or error}; make room, and the same command goes on") from None
 
 
 def _said(made: Made) -> tuple[str, ...]:

@@ -39,8 +39,6 @@ class About:
 
     def provenance(self, model: Model, data: DataSet, scan: stream.Scan) -> tuple[tuple[str, str], ...]:
         """Lines for the pages; nothing in them changes from one making to the next."""
-        found, commit = versions(), source_commit()
-        listed = ", ".join(f"{name} {found[name]}" for name in ("interp", "torch", "captum", "python") if name in found)
         skipped = f", {len(scan.skipped)} skipped" if scan.skipped else ""
         lines = {
             "Command": " ".join(map(portable, self.command)),
@@ -49,8 +47,6 @@ class About:
             "Data": f"{data.title}, {len(scan.sources)} pictures{skipped}",
             "Pass": scan.key,
             "Seed": str(self.seed),
-            "Versions": listed,
-            "Source": "" if commit is None else commit.hash + (" with changes" if commit.dirty else ""),
         }
         return tuple((name, text) for name, text in lines.items() if text)
 

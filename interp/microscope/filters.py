@@ -71,9 +71,9 @@ def _said(grouped: Factors, inputs: int, by: Factoring) -> str:
     return (
         f"The {inputs} inputs grouped into three colours, the same for the whole layer, by {_METHODS[by]} of its weights: how much of "
         f"each group is at a place, grey for none. The three hold {100 * grouped.explained:.0f} % of the layer's squared weights. "
-        f"Inputs that weigh most, with a minus where against: {named}."
+        f"Inputs that weigh most: {named}."
     )
 
 
 def _signed(channel: int, weight: float) -> str:
-    return f"{channel}" if weight >= 0 else f"-{channel}"
+    return f"{channel}" if weight >= 0 else f"{channel} (against)"

@@ -11,6 +11,7 @@ from torch import nn
 
 from interp.activations import stream
 from interp.core.depth import spread
+from interp.core.following import read_at
 from interp.core.model import Model
 from interp.featurevis import AscentConfig
 from interp.microscope.data import Data
@@ -77,7 +78,7 @@ class Plan:
     @property
     def size(self) -> tuple[int, int]:
         """Of optimized images: (rows, cols)."""
-        return self.config.size or self.model.preprocess.size
+        return self.options.size or self.model.preprocess.size
 
     @property
     def optimizes(self) -> bool:
@@ -94,6 +95,11 @@ class Plan:
         """The kinds of images of one layer: a layer of one place has no centre of its own."""
         one_place = self.model.layer(layer).map_shape[1:] == (1, 1)
         return tuple(kind for kind in self.kinds if not (one_place and kind is Kind.NEURON))
+
+    @cached_property
+    def read(self) -> Mapping[str, str]:
+        """Behind what follows each layer, if a normalization or an activation does: there 0 means something; else the layer itself."""
+        return read_at(self.model, [layer for layer in self.layers if self.model.layer(layer).layout is not None])
 
     @cached_property
     def tile(self) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from interp.activations import stream
-from interp.microscope.contents import put
+from interp.microscope.files import put, remove_others
 from interp.microscope.results import LayerWork
 from interp.site.microscope.address import DATA
 
@@ -26,9 +26,11 @@ _LEVEL = 12
 def write_tables(site: Path, scan: stream.Scan, work: Sequence[LayerWork]) -> None:
     """Write ``data/NAME.parquet``: the tables of the pass (`stream.tables`), ``optimized`` and, where there are curves, ``tuning``."""
     tables = stream.tables(scan, work[0].plan.model) | {"optimized": _optimized(work), "tuning": _tuning(work)}
-    for name, table in tables.items():
-        if table.num_columns:
-            put(site, f"{DATA}/{name}.parquet", parquet(table))
+    written = {name: parquet(table) for name, table in tables.items() if table.num_columns}
+    for name, data in written.items():
+        put(site, f"{DATA}/{name}.parquet", data)
+    # Of a build with other options.
+    remove_others(site / DATA, "*.parquet", {f"{name}.parquet" for name in written})
 
 
 def parquet(table: Any) -> bytes:

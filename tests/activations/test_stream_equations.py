@@ -14,7 +14,7 @@ from streaming import LAYERS, InMemory, maps_of, passed, pictures, small
 from torch import nn
 
 from interp.activations.stream import Scan, Side, correlation
-from interp.activations.stream.classes import ClassSums
+from interp.activations.stream.classes import ClassSums, activity
 from interp.activations.stream.correlation import Comoments
 from interp.activations.stream.extremes import Extremes
 from interp.activations.stream.moments import Moments
@@ -167,6 +167,16 @@ def test_selectivity_by_its_definition(scanned: Callable[..., Scan], brute: Mapp
         np.testing.assert_allclose(found.layers[layer].selectivity, index, atol=1e-5)
         alive = most > 0
         np.testing.assert_array_equal(found.layers[layer].preferred[alive], means.argmax(0)[alive])
+
+
+def test_a_channel_that_is_never_positive_prefers_no_class() -> None:
+    maps = -0.3 - torch.rand(6, 2, 4096, generator=torch.Generator().manual_seed(0))
+    maps[4, 1, 7] = 2.4e-7
+    sums = ClassSums.empty(3, 2)
+    sums.add(activity(maps), torch.tensor([0, 1, 2, 0, 1, 2]))
+    index, best = sums.selectivity()
+    np.testing.assert_array_equal(index, [0, 1])
+    np.testing.assert_array_equal(best, [-1, 1])
 
 
 def test_selectivity_of_a_channel_that_knows_one_class() -> None:

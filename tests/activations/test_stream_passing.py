@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import hashlib
 import os
 import re
 import signal
@@ -25,7 +26,7 @@ from interp.activations.stream import Scan, ScanConfig, Side, Step, passing, sca
 from interp.core.memory import peak
 from interp.core.model import Model
 from interp.errors import BadFile, InterpError, UnknownName, Unsupported
-from interp.runs import partial
+from interp.runs import InputEntry, partial
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +214,17 @@ def test_keys_differ_with_the_pictures(model: Model) -> None:
     assert passed(model, InMemory(one)).key == passed(model, InMemory(other)).key
     other[2] = np.zeros_like(other[2])
     assert passed(model, InMemory(one)).key != passed(model, InMemory(other)).key
+
+
+def test_keys_differ_with_the_users_own_code(model: Model) -> None:
+    data = InMemory(pictures(4))
+
+    def key(*texts: bytes) -> str:
+        files = tuple(InputEntry("net.py", hashlib.sha256(text).hexdigest(), len(text)) for text in texts)
+        return passed(replace(model, spec=replace(model.spec, files=files)), data).key
+
+    assert key(b"relu") == key(b"relu")
+    assert len({key(), key(b"relu"), key(b"tanh")}) == 3
 
 
 def test_a_full_disk(model: Model, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def microscope(inputs: Path, site: Path, *words: str) -> int:
     net = ["microscope", f"{inputs / 'net.py'}:net", "--images", str(inputs / "pictures"), "--out", str(site)]
     usual = {"--workers": ["1"], "--layers": ["one", "two", "fc"]}
-    common = COMMON if not {"--chunk", "--steps=-1"} & set(words) else []
+    common = COMMON if not {"--chunk", "--steps=-1", "--steps=0"} & set(words) else []
     return run([*net, *common, *words, *(word for name, values in usual.items() if name not in words for word in (name, *values))])
 
 
@@ -152,6 +152,19 @@ def test_of_each_layer_only_the_first_units(inputs: Path, site: Path, monkeypatc
     for picture in ("one/3.webp", "one/3-seen.webp", "two/0.webp"):
         assert (few / "pictures" / picture).read_bytes() == (site / "pictures" / picture).read_bytes()
     assert verify(few).ok
+    # Built again in its place with fewer, nothing stays of what was there.
+    assert microscope(inputs, few, "--units", "2", "--weights-by", "nmf") == 0
+    assert {p.name for p in (few / "pictures" / "one").glob("*[0-9].webp")} & {"2.webp", "3.webp"} == set()
+    assert (few / "pictures" / "one" / "1.webp").is_file()
+    assert verify(few).ok
+
+
+def test_without_steps_there_are_no_optimized_images(inputs: Path) -> None:
+    plain = inputs / "plain" / "site"
+    assert microscope(inputs, plain, "--steps=0") == 0
+    assert not (plain / "pictures" / "one" / "0.webp").exists()
+    assert (plain / "pictures" / "one" / "0-seen.webp").is_file()
+    assert (plain / "one" / "0" / "index.html").is_file()
 
 
 def test_the_network_page_shows_each_layer_by_a_small_file(site: Path) -> None:

@@ -51,6 +51,23 @@ def test_a_network_beside_itself_differs_nowhere_and_says_so(sites: tuple[Path, 
     assert {value for layer in content.layers for values in layer.values.values() for value in values} <= {0.0, None}
 
 
+def test_what_else_differs_is_said(sites: tuple[Path, Path]) -> None:
+    def told(site: Path, command: str, data: str) -> None:
+        path = site / "data" / "network.json"
+        network = json.loads(path.read_text(encoding="utf-8"))
+        network["provenance"] = [["Command", command], ["Data", data]]
+        path.write_text(json.dumps(network), encoding="utf-8")
+
+    told(sites[0], "interp microscope resnet18 --weights a.pt --steps 64", "photos, 30 pictures")
+    told(sites[1], "interp microscope resnet18 --steps 64 --weights b.pt", "photos, 30 pictures")
+    assert comparison_of(*sites).notes == ()
+    assert comparison_of(*sites).provenance[2] == ("Second: Command", "interp microscope resnet18 --steps 64 --weights b.pt")
+    told(sites[1], "interp microscope resnet18 --weights b.pt", "photos, 31 pictures")
+    pictures, options = comparison_of(*sites).notes
+    assert "over different pictures" in pictures
+    assert "with different options" in options
+
+
 def test_its_pages_lead_to_both_sites_and_show_both_pictures(sites: tuple[Path, Path], tmp_path: Path) -> None:
     folder = tmp_path / "both"
     write_comparison(folder, comparison_of(*sites), *sites)

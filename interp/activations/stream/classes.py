@@ -32,7 +32,7 @@ class ClassSums:
         self.images += torch.bincount(labels[known], minlength=len(self.images))
 
     def selectivity(self) -> tuple[Float[np.ndarray, " c"], Int[np.ndarray, " c"]]:
-        """The index of each channel, and the class of its largest mean; classes without an image do not count."""
+        """The index of each channel, and that of its largest mean, -1 where none is positive; classes without an image do not count."""
         there = np.flatnonzero(self.images.numpy())
         if len(there) < 2:
             channels = self.sums.shape[1]
@@ -43,12 +43,11 @@ class ClassSums:
         others = (means.sum(axis=0) - most) / (len(there) - 1)
         whole = most + others
         index = np.divide(most - others, whole, out=np.zeros_like(whole), where=whole > 0)
-        return np.clip(index, 0, 1), there[best]
+        return np.clip(index, 0, 1), np.where(most > 0, there[best], -1)
 
 
 def activity(maps: Float[Tensor, "n c p"]) -> Float[Tensor, "n c"]:
     """The mean over places of the positive part."""
-    # max(x, 0) = (x + |x|) / 2, by two sums without a copy of the maps.
-    whole = maps.sum(2) + torch.linalg.vector_norm(maps, ord=1, dim=2)
-    mean: Tensor = (whole / (2 * maps.shape[2])).clamp(min=0).cpu()
+    # Not (x + |x|) / 2, which leaves rounding where nothing is positive.
+    mean: Tensor = maps.clamp(min=0).mean(2).cpu()
     return mean

@@ -20,10 +20,10 @@ VERSION = 1
 
 
 def plan_key(model: Model, data: DataSet, layers: Sequence[str], config: ScanConfig) -> str:
-    """SHA-256 of all that is known before the first image: weights, names and labels of the images, preprocessing, layers, options."""
+    """SHA-256 of all that is known before the first image: weights, code, names and labels of images, preprocessing, layers, options."""
     digest = hashlib.sha256()
     options = {name: value for name, value in dataclasses.asdict(config).items() if name not in ("seconds", "batches")}
-    parts = {
+    parts: dict[str, object] = {
         "version": VERSION,
         "weights": _weights(model.module),
         "preprocess": dataclasses.asdict(model.preprocess),
@@ -32,6 +32,9 @@ def plan_key(model: Model, data: DataSet, layers: Sequence[str], config: ScanCon
         "config": options,
         "device": model.device.type,
     }
+    if model.spec.files:
+        # The user's own code says what is done with the weights.
+        parts["files"] = sorted((file.name, file.sha256) for file in model.spec.files)
     digest.update(json.dumps(parts, sort_keys=True).encode())
     for index in range(len(data)):
         digest.update(json.dumps([data.name(index), data.label(index)]).encode())

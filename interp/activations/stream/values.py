@@ -54,8 +54,8 @@ class LayerStatistics:
     other channels of the largest correlation, the largest first, -1 (and nan) where there are none, with ``nearest_correlation``.
 
     ``selectivity``: the class selectivity index (Morcos et al. 2018), (a - b) / (a + b), a the largest of the classes' mean positive
-    parts and b the mean of the others; 0 where the channel is never positive; ``preferred`` the class of the largest, an index into
-    `Scan.labels`. None where there are fewer than two labels.
+    parts and b the mean of the others; ``preferred`` the class of the largest, an index into `Scan.labels`. 0 and -1 where the channel
+    is never positive. None where there are fewer than two labels.
     """
 
     layer: str

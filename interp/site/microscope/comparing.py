@@ -41,8 +41,18 @@ def comparison_of(first: Path, second: Path, distances: Distances | None = None,
     sides = [_side(told) for told in (one, other)]
     if sides[0].title == sides[1].title:
         sides = [replace(side, title=f"{side.title} ({side.weights_hash[:8]})") for side in sides]
-    notes = ("Both have the same weights.",) if sides[0].weights_hash == sides[1].weights_hash else ()
-    return CompareContent(f"{sides[0].title} and {sides[1].title}", sides[0], sides[1], tuple(layers), notes)
+    origins = [dict(told.get("provenance", ())) for told in (one, other)]
+    notes = []
+    if origins[0].get("Data") != origins[1].get("Data"):
+        notes.append("They are over different pictures: differences of statistics are also those of the pictures.")
+    if len({_options(found.get("Command", "")) for found in origins}) > 1:
+        notes.append("They were made with different options (below): differences of optimized images are also those of the options.")
+    if sides[0].weights_hash == sides[1].weights_hash:
+        notes.insert(0, "Both have the same weights.")
+    provenance = tuple(
+        (f"{side}: {name}", text) for side, told in zip(("First", "Second"), origins, strict=True) for name, text in told.items()
+    )
+    return CompareContent(f"{sides[0].title} and {sides[1].title}", sides[0], sides[1], tuple(layers), tuple(notes), provenance)
 
 
 def write_comparison(folder: Path, content: CompareContent, first: Path | None = None, second: Path | None = None) -> None:
@@ -70,6 +80,17 @@ def write_comparison(folder: Path, content: CompareContent, first: Path | None =
             write_page(inside / UNITS, shards.layer_script(layer.name, layer.columns, layer.values, layer.channels, titles))
             write_page(inside / PAGE, pages.compared_layer_page(content, layer))
     write(folder / PAGE, pages.comparison_page(content))
+
+
+def _options(command: str) -> tuple[str, ...]:
+    """The words of a command but for those that name the network."""
+    words = command.split()[2:]
+    while words and not words[0].startswith("-"):
+        words.pop(0)
+    for name in ("--weights", "--weights-key"):
+        if name in words:
+            del words[words.index(name) : words.index(name) + 2]
+    return tuple(words)
 
 
 def _read(path: Path) -> Any:

@@ -59,8 +59,8 @@ def unit_page(network: NetworkContent, layer: LayerContent, unit: UnitContent, p
     lists = [
         Neighbours("Alike by weights", "cosine of the weights", unit.near_by_weights),
         Neighbours("Alike by activations", "correlation of the activations", unit.near_by_activations),
-        Neighbours("Strongest inputs", "weight from that unit", unit.incoming),
-        Neighbours("Strongest outputs", "weight to that unit", unit.outgoing),
+        Neighbours("Strongest inputs", "norm of the weights, with the sign of their sum", unit.incoming),
+        Neighbours("Strongest outputs", "norm of the weights, with the sign of their sum", unit.outgoing),
     ]
     return _fill(
         "unit.html",
