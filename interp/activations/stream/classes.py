@@ -32,7 +32,7 @@ class ClassSums:
         self.images += torch.bincount(labels[known], minlength=len(self.images))
 
     def selectivity(self) -> tuple[Float[np.ndarray, " c"], Int[np.ndarray, " c"]]:
-        """The index of each channel, and that of its largest mean, -1 where none is positive; classes without an image do not count."""
+        """Each channel's index, and the class of its largest mean, -1 where none is positive; classes without an image do not count."""
         there = np.flatnonzero(self.images.numpy())
         if len(there) < 2:
             channels = self.sums.shape[1]
