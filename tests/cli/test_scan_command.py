@@ -57,7 +57,8 @@ def test_a_run_with_tables(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == f"{Path('run') / 'index.html'}\n"
     units, examples = (pd.read_parquet(run / "tables" / f"{name}.parquet") for name in ("units", "examples"))
     assert units.groupby("layer")["channel"].count().to_dict() == {"0": 4, "2": 6, "6": 3}
-    assert units["preferred"].isin(["cat", "dog"]).all()
+    assert (units["preferred"].isin(["cat", "dog"]) == (units["active"] > 0)).all()
+    assert units["preferred"].isna().sum() == 1
     assert len(examples) == 13 * 2 * 4
     assert "dog/3.png" not in set(examples["source"])
     manifest = Manifest.read(run)
