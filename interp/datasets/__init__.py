@@ -1,4 +1,4 @@
-"""Where many pictures come from: folders, torchvision data sets, shards of WebDataset, Hugging Face data sets, arrays.
+"""Where many pictures come from: folders, torchvision data sets, shards of WebDataset, Hugging Face data sets, Parquet, arrays.
 
 ``datasets.open("photos/")`` gives a `DataSet`: names, labels, and one picture at a time. Nothing is downloaded, unpacked or unpickled.
 """

@@ -13,6 +13,8 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -155,6 +157,79 @@ class TestHuggingFace:
         monkeypatch.setattr(builtins, "__import__", without)
         with pytest.raises(InterpError, match=r"is a Hugging Face data set: `pip install 'interp\[datasets\]'` brings"):
             datasets.open(tmp_path / "set")
+
+
+class TestParquet:
+    def table(self, png, rows=range(4), **columns):  # type: ignore[no-untyped-def]
+        pictures = pa.array([{"bytes": png(k), "path": f"{k}.png"} for k in rows], pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+        return pa.table({"thumbnail": pa.array([b"x"] * len(rows)), "image": pictures, **columns})
+
+    def test_rows_of_several_files_and_groups(self, tmp_path: Path, png) -> None:  # type: ignore[no-untyped-def]
+        pq.write_table(self.table(png, label=[1, 0, 1, 1]), tmp_path / "b.parquet", row_group_size=3)
+        pq.write_table(self.table(png, range(4, 7), label=[0, 0, 5]), tmp_path / "a.parquet", row_group_size=2)
+        data = datasets.open(tmp_path)
+        assert (len(data), data.title, data.labels) == (7, tmp_path.name, ("0", "1", "5"))
+        assert [data.name(k) for k in (0, 2, 3, 6)] == ["a/row 0", "a/row 2", "b/row 0", "b/row 3"]
+        assert [data.label(k) for k in range(7)] == ["0", "0", "5", "1", "0", "1", "1"]
+        for index, seed in zip((6, 0, 3, 2, 5), (3, 4, 0, 6, 2), strict=True):
+            np.testing.assert_array_equal(data.photo(index).pixels, np.array(Image.open(io.BytesIO(png(seed)))))
+        assert [below for _, below in data.files()] == ["a.parquet", "b.parquet"]
+        assert [datasets.open(tmp_path / "b.parquet").name(k) for k in (0, 3)] == ["row 0", "row 3"]
+
+    def test_names_of_classes(self, tmp_path: Path, png) -> None:  # type: ignore[no-untyped-def]
+        import datasets as hub
+
+        features = hub.Features({"img": hub.Image(), "fine_label": hub.ClassLabel(names=["cat", "dog"])})
+        rows = {"img": [{"bytes": png(k), "path": None} for k in range(2)], "fine_label": [1, 0]}
+        hub.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "hub.parquet")
+        beside = pa.array(["ant", "bee", "ant", "bee"])
+        pq.write_table(self.table(png, label=[4, 2, 4, 2], name=beside), tmp_path / "beside.parquet")
+        pq.write_table(self.table(png, label=["x", "y", None, "y"], name=pa.array(list("abcd"))), tmp_path / "files.parquet")
+        pq.write_table(self.table(png), tmp_path / "none.parquet")
+        found = {name: datasets.open(tmp_path / f"{name}.parquet") for name in ("hub", "beside", "files", "none")}
+        said = {name: [data.label(k) for k in range(len(data))] for name, data in found.items()}
+        assert said["hub"] == ["dog", "cat"]
+        assert said["beside"] == ["ant", "bee", "ant", "bee"]
+        assert said["files"] == ["x", "y", None, "y"]
+        assert said["none"] == [None] * 4
+
+    def test_a_table_beside_pictures_is_none(self, tree: Path) -> None:
+        pq.write_table(pa.table({"file": ["cat/a.png"], "label": ["cat"]}), tree / "metadata.parquet")
+        assert datasets.open(tree).labels == ("cat", "dog")
+
+    def test_what_cannot_be_read(self, tmp_path: Path, png) -> None:  # type: ignore[no-untyped-def]
+        path, (other, empty, text) = tmp_path / "a.parquet", (tmp_path / f"x/{name}.parquet" for name in ("b", "c", "d"))
+        other.parent.mkdir()
+        rows = pa.array([{"bytes": None, "path": "/etc/passwd"}, None], pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+        pq.write_table(pa.table({"image": rows}), path)
+        for row, what in enumerate(("a path", "nothing")):
+            with pytest.raises(BadFile, match=f"'row {row}' holds no picture, only {what}"):
+                datasets.open(path).photo(row)
+        pq.write_table(pa.table({"image": ["text"]}), other)
+        with pytest.raises(BadFile, match=r"b\.parquet' has no column of pictures, encoded bytes: there are image"):
+            datasets.open(other)
+        pq.write_table(self.table(png, range(0)), empty)
+        with pytest.raises(BadFile, match=r"'c\.parquet' holds no rows"):
+            datasets.open(empty)
+        text.write_text("PAR1 no table")
+        with pytest.raises(BadFile, match=r"d\.parquet' cannot be read as Parquet: "):
+            datasets.open(text)
+
+    def test_files_of_one_folder_are_of_one_kind(self, tmp_path: Path, png) -> None:  # type: ignore[no-untyped-def]
+        pq.write_table(self.table(png), tmp_path / "a.parquet")
+        pq.write_table(self.table(png, label=[0, 0, 0, 0]), tmp_path / "b.parquet")
+        with pytest.raises(BadFile, match=r"b\.parquet' has the columns thumbnail, image, label, and the first file thumbnail, image"):
+            datasets.open(tmp_path)
+
+    def test_cut_off_while_it_is_read(self, tmp_path: Path, png) -> None:  # type: ignore[no-untyped-def]
+        path = tmp_path / "a.parquet"
+        pq.write_table(self.table(png), path, row_group_size=2)
+        data = datasets.open(path)
+        data.photo(0)
+        path.write_bytes(path.read_bytes()[:200])
+        assert data.photo(1).pixels.shape == (9, 11, 3)  # of a group that was read
+        with pytest.raises(BadFile, match=r"a\.parquet' cannot be read as Parquet: "):
+            data.photo(2)
 
 
 class TestTorchvision:
