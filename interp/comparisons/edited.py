@@ -42,15 +42,15 @@ class Share:
 
 def photographs(pairs: Sequence[Pair], classes: Sequence[str], layer: str, quantity: str, title: str) -> Grid:
     """Rows: photographs. Columns: what is seen; the top classes after (full) and before (hollow); Grad-CAM before, after, difference."""
-    maps = [values for pair in pairs if pair.maps is not None for values in (*pair.maps, pair.maps[1] - pair.maps[0])]
-    scale = Scale.symmetric(maps, label=f"Grad-CAM at {layer}") if maps else None
+    both = [pair.maps for pair in pairs if pair.maps is not None]
+    scales = _scales(both, layer) if both else None
     rows: list[tuple[Panel, ...]] = []
     for pair in pairs:
         panels: list[Panel] = [_photograph(pair, classes, quantity), _bars(pair, classes, quantity)]
-        if scale is not None:
-            panels += _maps(pair, scale)
+        if scales is not None:
+            panels += _maps(pair, *scales)
         rows.append(tuple(panels))
-    cams = ("Grad-CAM before", "Grad-CAM after", "after \u2212 before") if scale is not None else ()
+    cams = ("Grad-CAM before", "Grad-CAM after", "after \u2212 before\n(own colours)") if scales is not None else ()
     headers = ("photograph", "top classes after\n(hollow: before)", *cams)
     return Grid(tuple(rows), tuple(pair.subject.name for pair in pairs), headers, title, panel_size=1.9)
 
@@ -84,13 +84,20 @@ def _bars(pair: Pair, classes: Sequence[str], quantity: str) -> IntervalPanel:
     return IntervalPanel(names, values, np.minimum(values, 0), np.maximum(values, 0), controls, x_label=quantity, reference=reference)
 
 
-def _maps(pair: Pair, scale: Scale) -> list[Panel]:
+def _scales(maps: Sequence[tuple[Map, Map]], layer: str) -> tuple[Scale, Scale]:
+    """One for all maps, and one for all differences, which would be invisible in the colours of the maps where little changes."""
+    shown = Scale.symmetric([values for pair in maps for values in pair], label=f"Grad-CAM at {layer}")
+    return shown, Scale.symmetric([after - before for before, after in maps], label="after \u2212 before")
+
+
+def _maps(pair: Pair, shown: Scale, changed: Scale) -> list[Panel]:
     if pair.maps is None:
         return [EmptyPanel("no map")] * 3
     before, after = pair.maps
+    said = f"for {pair.subject.target}"
     return [
         MapPanel(values, scale, pair.subject.view, label=label, sublabel=f"max |\u00b7| {number(float(np.abs(values).max()))}")
-        for values, label in ((before, f"for {pair.subject.target}"), (after, f"for {pair.subject.target}"), (after - before, ""))
+        for values, scale, label in ((before, shown, said), (after, shown, said), (after - before, changed, ""))
     ]
 
 
@@ -111,7 +118,7 @@ def accuracies(
         own = _rows(group, (f"{group.name} ({group.total})", "after", "random units"))
         names, rows, marks = names + own[0], rows + own[1], marks + own[2]
     shown = f"the {len(groups)} largest changes of " if len(groups) < total_groups else ""
-    right = _panel(names, rows, marks, what, f"by class, {shown}{total_groups}", None)
+    right = _panel(names, rows, marks, what, f"by class (pictures), {shown}{total_groups}", None)
     return Grid(((left, right),), title=title, panel_size=4.2)
 
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from interp.figures.text import BASELINE, Block, line_height
@@ -59,3 +60,15 @@ def number(value: float) -> str:
         return f"{value + 0.0:.0f}".replace("-", "\N{MINUS SIGN}")
     mantissa, _, exponent = f"{value:.2g}".partition("e")
     return (f"{mantissa}e{int(exponent)}" if exponent else mantissa).replace("-", "\N{MINUS SIGN}")
+
+
+def marks(values: Sequence[float]) -> tuple[str, ...]:
+    """The numbers of an axis, as `number` writes them; all with more decimals where that would say another place than the one meant."""
+    said = tuple(map(number, values))
+    step = min((abs(b - a) for a, b in itertools.pairwise(values)), default=0.0)
+    if all(abs(float(text.replace("\N{MINUS SIGN}", "-")) - value) <= 0.01 * step for text, value in zip(said, values, strict=True)):
+        return said
+    decimals = next((n for n in range(7) if all(abs(round(value, n) - value) <= 0.01 * step for value in values)), None)
+    if decimals is None:  # steps of millionths, far from zero: as many digits as tell them apart
+        return tuple(f"{value:.9g}".replace("-", "\N{MINUS SIGN}") for value in values)
+    return tuple(f"{value + 0.0:.{decimals}f}".replace("-", "\N{MINUS SIGN}") for value in values)

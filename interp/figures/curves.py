@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from interp.figures.boxes import SOFT, Box, Line, block_lines, number, upright_lines
+from interp.figures.boxes import SOFT, Box, Line, block_lines, marks, upright_lines
 from interp.figures.charts import CurvePanel
 from interp.figures.margins import AIR, LEAST_PLOT, Margins
 from interp.figures.text import Block, Role, clean, fit, line_height, measure
@@ -40,7 +40,7 @@ class Axes:
 def left(panel: CurvePanel, size: float) -> float:
     """Inches for the longest number and the label of the y axis."""
     shown = _ticks(panel) if panel.ticks else _ends(_ticks(panel))
-    numbers = max(measure(number(tick), _NUMBER) for tick in shown)
+    numbers = max(measure(text, _NUMBER) for text in marks(shown))
     return _y_role(panel, size).lines * line_height(_AXIS.size) * bool(panel.y_label) + numbers + 2 * AIR
 
 
@@ -81,7 +81,7 @@ def texts(panel: CurvePanel, cell: Box, held: Margins) -> Iterator[Line]:
         yield from across(panel.ticks, Box(box.left, below, box.width, 0.0), over=False)
         below += depth(panel.ticks, box.width) + AIR
     else:
-        ends = fit([number(value) for value in place.x], box.width / 2 - AIR, NAME)
+        ends = fit(list(marks(place.x)), box.width / 2 - AIR, NAME)
         yield from block_lines(ends[0], box.left, below, "left", SOFT)
         yield from block_lines(ends[1], box.left + box.width, below, "right", SOFT)
         below += line_height(_NUMBER)
@@ -108,12 +108,13 @@ def _y_numbers(panel: CurvePanel, place: Axes) -> Iterator[Line]:
     """At both ends, inside them; beside named places at every grid line where there is room, on it."""
     box, step = place.box, line_height(_NUMBER)
     low, high = _ends(place.ticks)
-    numbers = [(high, box.top), (low, box.top + box.height - step)]
+    shown, tops = (high, low), [box.top, box.top + box.height - step]
     if panel.ticks:
         every = 1 if box.height / (len(place.ticks) - 1) > 1.2 * step else len(place.ticks) - 1
-        numbers = [(tick, box.top + (high - tick) / (high - low) * box.height - step / 2) for tick in place.ticks[::every]]
-    for value, top in numbers:
-        yield from block_lines(Block((number(value),), _NUMBER), box.left - AIR, top, "right", SOFT)
+        shown = place.ticks[::every]
+        tops = [box.top + (high - tick) / (high - low) * box.height - step / 2 for tick in shown]
+    for text, top in zip(marks(shown), tops, strict=True):
+        yield from block_lines(Block((text,), _NUMBER), box.left - AIR, top, "right", SOFT)
 
 
 def _y_role(panel: CurvePanel, size: float) -> Role:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from interp.figures.boxes import INK, SOFT, Box, Line, block_lines, number
+from interp.figures.boxes import INK, SOFT, Box, Line, block_lines, marks
 from interp.figures.charts import IntervalPanel
 from interp.figures.curves import round_numbers
 from interp.figures.margins import AIR, Margins
@@ -61,7 +61,7 @@ def rows(panel: IntervalPanel, cell: Box, held: Margins) -> Rows:
     """The plot inside its cell."""
     reference = [] if panel.reference is None else [np.array([float(panel.reference)])]
     ticks = round_numbers([panel.values, panel.low, panel.high, *reference], 5)
-    inset = max(measure(number(tick), _NUMBER) for tick in ticks) / 2
+    inset = max(measure(text, _NUMBER) for text in marks(ticks)) / 2
     return Rows(held.plot(cell), ticks, inset, len(panel.names))
 
 
@@ -76,18 +76,18 @@ def texts(panel: IntervalPanel, cell: Box, held: Margins) -> Iterator[Line]:
             note = fit(["not defined"], box.width - 2 * AIR, _NOTE)[0]
             yield from block_lines(note, box.left + AIR, place.y(index) - note.height / 2, "left", SOFT)
     below = box.top + box.height + AIR
-    for x, value in _numbered(place):
-        yield from block_lines(Block((number(value),), _NUMBER), x, below, "center", SOFT)
+    for x, text in _numbered(place):
+        yield from block_lines(Block((text,), _NUMBER), x, below, "center", SOFT)
     label = fit([panel.x_label], box.width, _LABEL)[0]
     yield from block_lines(label, box.left + box.width / 2, below + line_height(_NUMBER), "center", SOFT)
 
 
-def _numbered(place: Rows) -> list[tuple[float, float]]:
+def _numbered(place: Rows) -> list[tuple[float, str]]:
     """As many of the ticks as have room for their numbers: all, every second, ..., or the outer two."""
     xs = place.x(np.array(place.ticks)).tolist()
     last, step = len(xs) - 1, xs[1] - xs[0]
     every = next((k for k in range(1, last) if last % k == 0 and k * step > 2 * place.inset + 2 * AIR), last)
-    return list(zip(xs[::every], place.ticks[::every], strict=True))
+    return list(zip(xs[::every], marks(place.ticks[::every]), strict=True))
 
 
 def _names(panel: IntervalPanel, size: float) -> list[Block]:
