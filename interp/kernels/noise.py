@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -97,12 +99,27 @@ def of(kernels: Kernels, seed: int = 0) -> Structure:
     own = _measured(weights)
     told = ~np.isnan(own[Statistic.FLATNESS])
     own = {one: np.where(told, values, np.nan) for one, values in own.items()}
-    rng = np.random.default_rng(generator(seed, "noise", kernels.layer).initial_seed())
-    redrawn = _measured(rng.standard_normal((FRESH, *weights.shape[1:]), dtype=np.float32))
+    redrawn, rng = _redrawn(seed, kernels.layer, weights.shape[1:])
     nulls = {Null.INITIALIZATION: {one: draws[:, None] for one, draws in redrawn.items()}, Null.PERMUTATION: _permuted(weights, rng)}
     places = weights.shape[2] * weights.shape[3]
     ps = {(one, null): rank(distance(one, own[one], places), distance(one, nulls[null][one], places)) for one in Statistic for null in Null}
     return Structure(own, ps)
+
+
+def _redrawn(seed: int, layer: str, shape: tuple[int, ...]) -> tuple[dict[Statistic, np.ndarray], np.random.Generator]:
+    """The statistics of freshly drawn filters of a layer, and the generator for the draws after them."""
+    drawn, state = _drawn(seed, layer, shape)
+    rng = np.random.default_rng()
+    rng.bit_generator.state = state
+    return drawn, rng
+
+
+@lru_cache(maxsize=128)
+def _drawn(seed: int, layer: str, shape: tuple[int, ...]) -> tuple[dict[Statistic, np.ndarray], dict[str, Any]]:
+    # Kept, because a training is asked about again and again, and of its weights these draws know nothing.
+    rng = np.random.default_rng(generator(seed, "noise", layer).initial_seed())
+    found = _measured(rng.standard_normal((FRESH, *shape), dtype=np.float32))
+    return found, dict(rng.bit_generator.state)
 
 
 def distance(statistic: Statistic, values: Float[np.ndarray, "*n"], places: int) -> Float[np.ndarray, "*n"]:

@@ -157,6 +157,18 @@ def test_benjamini_hochberg() -> None:
     assert noise.rank(np.array([2.5, 0.0, np.nan]), np.array([[1.0], [2], [3]])).tolist() == [0.5, 1, 1]
 
 
+def test_draws_that_are_kept_change_no_answer() -> None:
+    noise._drawn.cache_clear()
+    first, other = kernels(drawn(6, 4, 3, 3)), kernels(drawn(9, 4, 3, 3) + 1)
+    fresh = noise.of(other).p
+    noise._drawn.cache_clear()
+    noise.of(first)
+    assert noise._drawn.cache_info().misses == 1
+    np.testing.assert_array_equal(noise.of(other).p, fresh)
+    assert noise._drawn.cache_info().hits == 1
+    assert (noise.of(other, seed=1).p != fresh).any()
+
+
 def test_what_cannot_be_asked_is_said() -> None:
     found = statistics.measured(kernels(drawn(4, 5, 1, 1)))
     assert (found.structure, found.noisy, found.no_structure) == (None, None, "kernels of 1x1 have no neighbouring places")
