@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from interp.core.again import looked_again
 from interp.core.capture import describe, hooked, quiet, tensor_of
@@ -21,6 +22,8 @@ from interp.images import Preprocess
 
 # Two images: an output whose first size is not 2 has merged the images with something else.
 BATCH = 2
+# Where torch keeps the modules that compute a layer's weights from others: they see no picture.
+PARAMETRIZATIONS = "parametrizations"
 
 
 def model(module: nn.Module, spec: ModelSpec, preprocess: Preprocess, seed: int = 0) -> Model:
@@ -36,7 +39,7 @@ def model(module: nn.Module, spec: ModelSpec, preprocess: Preprocess, seed: int 
         )
     tracer = _Tracer(module, preprocess)
     result = tracer.run(spec.reference, seed)
-    silent = [n for n, _ in module.named_modules() if n and n not in tracer.calls]
+    silent = [name for name in tracer.names if name not in tracer.calls]
     layers = tuple(tracer.layers())
     found = Model(module, spec, preprocess, layers, _answering(module, layers, result), tuple(silent))
     return looked_again(found, tracer.images, result, seed)
@@ -45,7 +48,7 @@ def model(module: nn.Module, spec: ModelSpec, preprocess: Preprocess, seed: int 
 class _Tracer:
     def __init__(self, module: nn.Module, preprocess: Preprocess) -> None:
         self.module = module
-        self.names = {name: m for name, m in module.named_modules() if name}
+        self.names = {name: m for name, m in module.named_modules() if name and PARAMETRIZATIONS not in name.split(".")}
         sample = next(module.parameters(), torch.zeros(()))
         rng = torch.Generator().manual_seed(0)
         precision = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
@@ -93,7 +96,7 @@ class _Tracer:
     def fired(self, name: str, output: Any) -> None:
         self.calls[name] = self.calls.get(name, 0) + 1
         module = self.names[name]
-        kind = type(module).__name__
+        kind = _kind(module)
         tensor = tensor_of(output)
         layout, field, problem = None, None, ""
         shape: tuple[int, ...] = ()
@@ -116,7 +119,7 @@ class _Tracer:
             else:
                 layout, problem = self._laid_out(kind, shape, Maps() if known else self.places.layout(tensor))
         self._remember(layout, shape)
-        leaf = not any(True for _ in module.children())
+        leaf = all(part == PARAMETRIZATIONS for part, _ in module.named_children())
         parameters = sum(p.numel() for p in module.parameters())
         # Moved to the end at each call: the order of the layers is that of their last firing.
         self.seen.pop(name, None)
@@ -140,6 +143,11 @@ class _Tracer:
 
     def layers(self) -> list[Layer]:
         return list(self.seen.values())
+
+
+def _kind(module: nn.Module) -> str:
+    """The class of a module; of one with computed weights, the class that it had before torch made another for them."""
+    return type(module).__mro__[is_parametrized(module)].__name__
 
 
 def _answering(module: nn.Module, layers: tuple[Layer, ...], result: Tensor) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import nn
-
 from interp.attribution import places
 from interp.core.capture import quiet
 from interp.core.depth import evenly, has_kernel, spread
@@ -110,10 +108,7 @@ def _spread(model: Model, convolutions: Sequence[Layer], count: int) -> list[Lay
 
 
 def _convolves(model: Model, layer: Layer) -> bool:
-    module = model.module.get_submodule(layer.name)
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):  # with a parametrization in it too
-        return True
-    weight = getattr(module, "weight", None)
+    weight = getattr(model.module.get_submodule(layer.name), "weight", None)
     return has_kernel(model, layer) and weight is not None and weight.ndim == 4
 
 

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from interp.core.depth import has_kernel
 from interp.core.layout import ChannelsLast, Layout, Maps, Tokens, Vector
-from interp.core.model import Model
+from interp.core.model import Model, ModelSpec
+from interp.core.trace import model as trace
 from interp.errors import UnknownName, Unsupported
 from interp.images import Preprocess
 from interp.zoo.loading import load
@@ -40,6 +42,22 @@ Network = Callable[[str], Model]
 def test_layouts_of_architectures(network: Network, name: str, layer: str, layout: Layout, shape: tuple[int, int, int]) -> None:
     found = network(name).layer(layer)
     assert (found.layout, found.map_shape) == (layout, shape)
+
+
+def test_what_computes_weights_is_no_layer() -> None:
+    computed = nn.utils.parametrizations
+    net = nn.Sequential(computed.weight_norm(nn.Conv2d(3, 8, 3)), nn.ReLU(), computed.spectral_norm(nn.Conv2d(8, 5, 3)), nn.Flatten(1))
+    model = trace(nn.Sequential(net, nn.Linear(80, 4)).eval(), ModelSpec("net"), Preprocess(size=(8, 8), resize=8))
+    assert [(layer.name, layer.kind, layer.leaf) for layer in model.layers] == [
+        ("0.0", "Conv2d", True),
+        ("0.1", "ReLU", True),
+        ("0.2", "Conv2d", True),
+        ("0.3", "Flatten", True),
+        ("0", "Sequential", False),
+        ("1", "Linear", True),
+    ]
+    assert model.silent == ()
+    assert [layer.name for layer in model.layers if has_kernel(model, layer)] == ["0.0", "0.2", "1"]
 
 
 @pytest.mark.parametrize(
