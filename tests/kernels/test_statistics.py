@@ -157,6 +157,15 @@ def test_benjamini_hochberg() -> None:
     assert noise.rank(np.array([2.5, 0.0, np.nan]), np.array([[1.0], [2], [3]])).tolist() == [0.5, 1, 1]
 
 
+@pytest.mark.parametrize("shape", [(3, 4, 3, 3), (5, 2, 7, 7), (4, 3, 5, 2), (2, 1, 1, 4), (3, 3, 16, 16)])
+def test_flatness_is_that_of_the_fourier_transform(shape: tuple[int, int, int, int]) -> None:
+    weights = drawn(*shape)
+    power = np.square(np.abs(np.fft.fft2(weights.astype(np.float64)))).mean(axis=1)
+    expected = np.exp(np.log(power).mean(axis=(1, 2))) / power.mean(axis=(1, 2))
+    np.testing.assert_allclose(noise.flatness(weights), expected, rtol=2e-5)
+    assert noise.flatness(np.zeros((1, 2, 3, 3), np.float32)).tolist() == pytest.approx([np.nan], nan_ok=True)
+
+
 def test_draws_that_are_kept_change_no_answer() -> None:
     noise._drawn.cache_clear()
     first, other = kernels(drawn(6, 4, 3, 3)), kernels(drawn(9, 4, 3, 3) + 1)
