@@ -11,7 +11,7 @@ import tyro
 
 from interp.cli.filming import Drawing, OneDrawing, Taken, publish_film
 from interp.cli.options import Flag, ModelOptions, OneModel, SaveOptions, Saving, Words
-from interp.errors import InterpError
+from interp.errors import BadFile, InterpError
 
 if TYPE_CHECKING:
     from interp.core.model import Model
@@ -52,6 +52,11 @@ class Evolve:
             raise InterpError("--weights and --random-weights are of one network: name the checkpoints one after another")
         asked = self.drawing.asked()
         these = row(files(self.checkpoints), Order(self.order))
+        if not these.numbered and self._folder is not None and Order(self.order) is Order.AUTO:
+            raise InterpError(
+                f"the names of the checkpoints in `{self._folder}`, such as `{these.paths[0].name}`, do not tell their order by a number: "
+                "name the files one after another, or take them alphabetically with --order given"
+            )
         publish_film(
             "evolve",
             self,
@@ -96,19 +101,28 @@ class Evolve:
         """Files of a folder that was given go by its name, wherever it lay."""
         from interp.runs.inputs import in_folder
 
-        folder = self.checkpoints[0] if len(self.checkpoints) == 1 else None
-        names = {path.name for path in files(self.checkpoints)}
+        folder, names = self._folder, {path.name for path in files(self.checkpoints)}
         for entry in entries:
             inside = folder is not None and entry.name in names
             yield replace(entry, path=in_folder(folder, PurePath(entry.name))) if inside and folder is not None else entry
 
+    @property
+    def _folder(self) -> Path | None:
+        """The folder that was given in place of files."""
+        return self.checkpoints[0] if len(self.checkpoints) == 1 and self.checkpoints[0].is_dir() else None
+
     def _told(self, these: Row) -> tuple[str, ...]:
-        how = "by the number in their names" if these.numbered else "as given"
+        how = "by the number in their names" if these.numbered else "as given" if self._folder is None else "alphabetically"
         return (f"{len(these.paths)} checkpoints, {how}: {these.paths[0].name} to {these.paths[-1].name}",)
 
 
 def files(given: tuple[Path, ...]) -> list[Path]:
-    """The checkpoints: those named, or all weights files of the one folder that is; InterpError where that holds none."""
+    """The checkpoints: those named, or all weights files of the one folder that is.
+
+    Raises InterpError where that holds none, BadFile where it is not there.
+    """
+    if len(given) == 1 and not given[0].exists():
+        raise BadFile(f"there is no file or folder `{given[0]}`: give two or more weights files, or a folder of them")
     if len(given) != 1 or not given[0].is_dir():
         return list(given)
     found = sorted(path for path in given[0].iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))

@@ -14,7 +14,7 @@ from interp.core.unit import Unit
 from interp.editing.edits import Ablate, Edit, Fresh, Kind, Replace, Scale, checked
 from interp.editing.overlay import Change, by_rows, changed, refuse_without_rows
 from interp.editing.words import Wanted
-from interp.errors import InterpError, nearest
+from interp.errors import InterpError, a, nearest
 
 AnyEdit = Edit | Unit | str
 """An edit; or a unit to ablate, or an edit as it is written."""
@@ -36,13 +36,15 @@ def edited(model: Model, edits: AnyEdit | Iterable[AnyEdit], kind: str = Kind.AB
 
     Blocks may lie inside each other and end in any order; a later edit of a unit acts on what the earlier ones made of it. Parameters
     that are shared with another module change for the named one only. Inside, parameters that are edited are copies with the same
-    ``requires_grad``: gradients with respect to them are lost with them, so nothing is trained here, and the network is not moved to
-    another device or precision.
+    ``requires_grad``: gradients with respect to them are lost with them, and so is what ``load_state_dict`` writes into them; so nothing
+    is trained or loaded here, and the network is not moved to another device or precision.
 
-    Raises InterpError for a text of another form, edits of one unit that contradict, a unit replaced by one of another layer, a factor
-    too large for the weights' precision; UnknownName where a layer, unit or kind does not exist; Unsupported where a unit that has no
-    weights is to be replaced.
+    Raises InterpError for a network that is no `Model` (``interp.load(net)`` makes one), a text of another form, edits of one unit that
+    contradict, a unit replaced by one of another layer, a factor too large for the weights' precision; UnknownName where a layer, unit or
+    kind does not exist; Unsupported where a unit that has no weights is to be replaced.
     """
+    if not isinstance(model, Model):
+        raise InterpError(f"`model` is {a(model)}, whose layers are not known yet: give the Model that `interp.load(net)` makes of it")
     found = checked(model, _parsed(model, edits, kind, seed))
     with ExitStack() as stack:
         for layer in dict.fromkeys(edit.unit.layer for edit in found):
@@ -58,16 +60,18 @@ def mechanism(model: Model, edit: Edit) -> str:
     return "weights" if isinstance(edit, Replace) or (rows and not (isinstance(edit, Ablate) and edit.value != 0)) else "output"
 
 
-def _parsed(model: Model, edits: AnyEdit | Iterable[AnyEdit], kind: str, seed: int) -> list[Edit]:
+def _parsed(model: Model, edits: object, kind: str, seed: int) -> list[Edit]:
     if kind not in list(Kind):
         raise InterpError(f"no kind of edit '{kind}': {nearest(kind, Kind) or 'there are ' + ', '.join(Kind)}")
-    given = [edits] if isinstance(edits, (str, Unit, Ablate, Scale, Replace)) else list(edits)
+    given = list(edits) if isinstance(edits, Iterable) and not isinstance(edits, (str, Unit, Ablate, Scale, Replace)) else [edits]
     found: list[Edit] = []
     for edit in given:
         if isinstance(edit, (Ablate, Scale, Replace)):
             found.append(edit)
-        else:
+        elif isinstance(edit, (str, Unit)):
             found += Wanted.parse(str(edit), Kind(kind)).edits(model, seed)
+        else:
+            raise InterpError(f"an edit is {a(edit)}: give units such as 'layer:3', or Ablate, Scale or Replace of one")
     return found
 
 

@@ -137,7 +137,7 @@ def accuracy_figure(measured: Measured, title: str, data: DataSet) -> Figure:
 
 
 def _short(draw: Sequence[Edit]) -> str:
-    return ", ".join(str(edit.unit) for edit in draw[:1]) + (f" + {len(draw) - 1}" if len(draw) > 1 else "")
+    return str(draw[0].unit) + (f" and {len(draw) - 1} more" if len(draw) > 1 else "")
 
 
 def summed(measured: Measured, data: DataSet) -> str:

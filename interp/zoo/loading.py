@@ -82,7 +82,7 @@ def load(
     used, pictures, said = (inputs or Inputs()).over(said_so, source.module)
     explained, code = _explained(target)
     read = () if weights is None else (InputEntry.of(Path(weights), Role.WEIGHTS),)
-    files.refuse_unfinite(source.module, name)
+    files.refuse_unfinite(source.module, name if weights is None else Path(weights).name)
     hashed, read = files.state_sha256(source.module), (*source.code, *read, *pictures, *code)
     spec = ModelSpec(name, portable(source.weights), hashed, files=read, notes=_notes(output, explained, said))
     module = source.module if output is None and explained is None else Headed(source.module, output, explained)

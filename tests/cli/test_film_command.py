@@ -156,6 +156,16 @@ def test_a_folder_of_checkpoints(here: Path, tmp_path: Path) -> None:
     assert {item.path for item in Manifest.read(out).inputs} >= {"weights/net_2.pt", "weights/net_10.pt"}
 
 
+def test_a_folder_without_numbers_is_taken_alphabetically_where_that_is_asked(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, source in (("b.pt", "net_10.pt"), ("a.pt", "net_2.pt")):
+        shutil.copy(here / source, tmp_path / name)
+    words = ["evolve", str(tmp_path), "--model", "net.py:factory", "--order", "given", "--formats", "png", "--out", str(tmp_path / "run")]
+    assert cli.run(words) == 0
+    assert "interp: 2 checkpoints, alphabetically: a.pt to b.pt" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -165,6 +175,9 @@ def test_a_folder_of_checkpoints(here: Path, tmp_path: Path) -> None:
         (["film", "watched", "--columns", "1"], "--columns 1 is too small"),
         (["film", "watched", "--probe", "9"], "there is no probe image 9"),
         (["evolve", "net_2.pt", "--model", "net.py:factory"], "1 checkpoint: give two or more"),
+        (["evolve", "nosuch", "--model", "net.py:factory"], "there is no file or folder `nosuch`"),
+        (["evolve", "names", "--model", "net.py:factory"], "the checkpoints in `names`, such as `best.pt`, do not tell their order"),
+        (["evolve", "net_2.pt", "nan_3.pt", "--model", "net.py:factory"], "of 'nan_3.pt' hold NaN"),
         (["evolve", "net_2.pt", "net_10.pt", "--model", "net.py:factory", "--order", "number", "--random-weights"], "--random-weights"),
         (["evolve", "net_2.pt", "broken_3.pt", "--model", "net.py:factory"], "'broken_3.pt' is no complete weights file"),
         (["evolve", "net_2.pt", "other.pt", "--model", "net.py:factory"], "'other.pt' is not of this network (Digits)"),
@@ -175,6 +188,12 @@ def test_a_folder_of_checkpoints(here: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_done_is_one_line(
     words: list[str], message: str, here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (here / "names").mkdir(exist_ok=True)
+    for name, source in (("names/last.pt", "net_10.pt"), ("names/best.pt", "net_2.pt")):
+        shutil.copy(here / source, here / name)
+    state = torch.load(here / "net_2.pt", weights_only=True)
+    state["conv1.weight"] = state["conv1.weight"] * float("nan")
+    torch.save(state, here / "nan_3.pt")
     assert cli.run([*words, "--out", str(tmp_path / "run")]) == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "run").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -352,6 +353,17 @@ def test_what_cannot_be_done_is_one_line(model: Model, edits: list[str], kind: s
     with unchanged(model), pytest.raises(error, match=message) as refused, edited(model, edits, kind):
         pass
     assert "\n" not in str(refused.value)
+
+
+def test_other_things_than_models_and_units_are_refused(model: Model) -> None:
+    given = inspect.unwrap(edited)  # without the type checks of the tests, as users have it
+    with pytest.raises(
+        InterpError, match=r"`model` is a Linear, whose layers are not known yet: give the Model that `interp\.load\(net\)`"
+    ):
+        next(given(nn.Linear(1, 1), ["conv:1"]))
+    for edits, said in ((3, "an int"), (None, "None"), ([("conv", 1)], "a tuple")):
+        with unchanged(model), pytest.raises(InterpError, match=rf"an edit is {said}: give units such as 'layer:3', or Ablate, Scale or"):
+            next(given(model, edits))
 
 
 def test_numbers_that_are_not_finite_are_refused() -> None:
