@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from interp.cli.on_data import Metrics, opened, publish_on
 from interp.cli.options import ModelName, ModelOptions, OneModel, SaveOptions, Saving, Words
-from interp.cli.publish import publish
 from interp.cli.words import at_least
 
 if TYPE_CHECKING:
@@ -34,33 +33,17 @@ class Diagnose:
     saving: Saving = field(default_factory=SaveOptions)
 
     def run(self) -> None:
-        from interp.cli.scan import DataFiles, opened
-
         at_least(1, self.batch_size, "--batch-size")
         data = opened(self.images, None) if self.images is not None else None
-        counts: dict[str, Mapping[str, Any]] = {}
 
         def make(model: Model, pictures: list[Photo], tick: Tick) -> Product:
             from interp.report.diagnose import Asked, diagnose
 
-            product = diagnose(model, data, Asked(self.layers, self.loading.seed, self.batch_size), tick)
-            counts["made"] = product.metrics
-            return product
+            return diagnose(model, data, Asked(self.layers, self.loading.seed, self.batch_size), tick)
 
-        publish(
-            "diagnose",
-            self,
-            lambda: self.loading.load(self.model),
-            make,
-            reference=self.model,
-            seed=self.loading.seed,
-            saving=self.saving,
-            inputs=DataFiles(self.images or "", data, None) if data is not None else (),
-            before=lambda: _summary(counts["made"]),
-        )
+        publish_on("diagnose", self, data, make, _summary)
 
 
-def _summary(metrics: Mapping[str, Any]) -> None:
+def _summary(metrics: Metrics) -> None:
     """How many filters have each verdict."""
-    flagged: Mapping[str, int] = metrics["flagged"]
-    sys.stdout.write("".join(f"{count:6d} {name}\n" for name, count in flagged.items()))
+    sys.stdout.write("".join(f"{count:6d} {name}\n" for name, count in metrics["flagged"].items()))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from interp.cli.on_data import Metrics, opened, publish_on
 from interp.cli.options import Images, ModelName, ModelOptions, OneModel, SaveOptions, Saving
 from interp.cli.options import photos as photographs
-from interp.cli.publish import publish
 from interp.cli.words import at_least
 from interp.errors import InterpError
 
@@ -61,8 +60,6 @@ class Edit:
                 object.__setattr__(self, "photos", (*self.photos, *pictures))
 
     def run(self) -> None:
-        from interp.cli.scan import DataFiles, opened
-
         wanted = self.wanted()
         at_least(1, self.batch_size, "--batch-size")
         at_least(0, self.controls, "--controls")
@@ -72,28 +69,14 @@ class Edit:
             raise InterpError("no pictures are named: write photographs behind the model, such as 'cat coffee', or --images DIR")
         pictures = photographs(self.photos, self.loading.bands) if self.photos else []
         data = opened(self.images, self.labels) if self.images is not None else None
-        made: dict[str, Mapping[str, Any]] = {}
 
         def make(model: Model, shown: list[Photo], tick: Tick) -> Product:
             from interp.report.edit import Asked, edit
 
             asked = Asked(wanted, self.ablate_to == "mean", self.layer, self.controls, self.loading.seed, self.batch_size)
-            product = edit(model, shown, data, asked, tick)
-            made["metrics"] = product.metrics
-            return product
+            return edit(model, shown, data, asked, tick)
 
-        publish(
-            "edit",
-            self,
-            lambda: self.loading.load(self.model),
-            make,
-            reference=self.model,
-            seed=self.loading.seed,
-            saving=self.saving,
-            pictures=pictures,
-            inputs=DataFiles(self.images or "", data, self.labels) if data is not None else (),
-            before=lambda: _summary(made["metrics"]),
-        )
+        publish_on("edit", self, data, make, _summary, self.labels, pictures)
 
     def wanted(self) -> tuple[Wanted, ...]:
         """The edits as they are typed; raises InterpError where there are none, or one has another form."""
@@ -116,7 +99,7 @@ def _is_picture(word: str) -> bool:
     return word in SAMPLES or Path(word).suffix.lower() in (*SUFFIXES, *ARRAYS) or Path(word).exists()
 
 
-def _summary(metrics: Mapping[str, Any]) -> None:
+def _summary(metrics: Metrics) -> None:
     """The top class of each photograph before and after, and the accuracy."""
     for name, one in metrics["photographs"].items():
         before, after = one["before"], one["after"]

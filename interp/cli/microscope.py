@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from interp.cli.keeping import GOES_ON, Interrupted
+from interp.cli.on_data import tell_skipped
 from interp.cli.options import Flag, ModelName, ModelOptions, OneModel, Words
 from interp.cli.words import at_least, size_of
 from interp.errors import InterpError
@@ -51,7 +52,8 @@ class Microscope:
 
     model: ModelName = "embedded"
     images: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
-    """Pictures: a folder, .tar, .npz, or torchvision:NAME:FOLDER; the sample photographs and parts of them if not given."""
+    """Pictures: a folder (folders inside are labels), .tar or a folder of them (WebDataset), a Hugging Face data set on disk, .parquet or a
+    folder of them, .npz, or torchvision:NAME:FOLDER; the sample photographs and parts of them if not given."""
     labels: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Classes of the pictures: a CSV file of names and labels; the folders they lie in if not given."""
     layers: Words = ()
@@ -81,7 +83,7 @@ class Microscope:
     chunk: int = 16
     """Units whose images go through the network together: what a stop can cost at most."""
     compare: Annotated[tuple[Path, Path] | None, tyro.conf.arg(metavar="SITE_A SITE_B")] = None
-    """Build no microscope, but lay two that are finished side by side, unit by unit."""
+    """Build no microscope, but lay two that are finished side by side, unit by unit; of the other options it takes --out alone."""
     loading: OneModel = field(default_factory=ModelOptions)
     saving: Saving = field(default_factory=SiteOptions)
 
@@ -171,11 +173,26 @@ class Microscope:
     def _compare(self, first: Path, second: Path) -> None:
         from interp.site.microscope import comparison_of, write_comparison
 
+        other = next(_given(self), "")
+        if other:
+            raise InterpError(f"--compare lays two finished microscopes side by side, {other} is of building one: leave one out")
         out = self.saving.out
         if out is None:
             raise InterpError("--compare needs a folder for its pages: name one with --out")
         write_comparison(out, comparison_of(first, second), first, second)
         sys.stdout.write(f"{out / 'index.html'}\n")
+
+
+def _given(command: Microscope) -> Iterator[str]:
+    """The names of options that were given and are of no use to a comparison; one that has the value it has anyway counts as not given."""
+    usual = Microscope()
+    if command.model != usual.model:
+        yield f"the model '{command.model}'"
+    ours = (("compare", "model", "loading", "saving"), command, usual)
+    for passed_over, given, default in (ours, ((), command.loading, usual.loading), (("out",), command.saving, usual.saving)):
+        for one in fields(default):
+            if one.name not in passed_over and getattr(given, one.name) != getattr(default, one.name):
+                yield f"--{one.name.replace('_', '-')}"
 
 
 def said(estimate: Estimate, workers: int) -> str:
@@ -192,10 +209,7 @@ def said(estimate: Estimate, workers: int) -> str:
 
 
 def _tell(built: Built) -> None:
-    if built.skipped:
-        count = "1 picture" if len(built.skipped) == 1 else f"{len(built.skipped)} pictures"
-        name, reason = built.skipped[0]
-        sys.stderr.write(f"interp: {count} could not be read and are left out, '{name}' first: {' '.join(reason.split())}\n")
+    tell_skipped(built.skipped)
     sys.stderr.write(f"interp: {built.units} units, {built.pictures} pictures, {built.files} files, {_megabytes(built.size)}\n")
     sys.stdout.write(f"{built.site / 'index.html'}\n")
 

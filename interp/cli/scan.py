@@ -5,25 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from interp.cli.keeping import GOES_ON, place_of, telling
+from interp.cli.on_data import opened, publish_on, tell_skipped
 from interp.cli.options import Flag, ModelName, ModelOptions, OneModel, SaveOptions, Saving, Words
-from interp.cli.publish import publish
 from interp.cli.words import at_least
-from interp.errors import InterpError
 
 if TYPE_CHECKING:
     from interp.activations.stream import Step
     from interp.core.model import Model
-    from interp.datasets import DataSet
     from interp.images import Photo
     from interp.report.product import Product, Tick
-    from interp.runs import InputEntry
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,8 @@ class Scan:
 
     model: ModelName = "embedded"
     images: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder of pictures (folders inside are labels), .tar or a folder of them (WebDataset), a Hugging Face data set on disk, .npz, or
-    torchvision:MNIST:FOLDER."""
+    """Folder of pictures (folders inside are labels), .tar or a folder of them (WebDataset), a Hugging Face data set on disk, .parquet or a
+    folder of them, .npz, or torchvision:MNIST:FOLDER."""
     layers: Words = ()
     """Layers or globs; every convolution and the classes if none are named."""
     top: int = 9
@@ -62,45 +59,9 @@ class Scan:
             with kept(parent, self) as (checkpoint, step):
                 return scanned(model, data, Asked(self.layers, config, checkpoint), lambda s: step(s, tick))
 
-        publish(
-            "scan",
-            self,
-            lambda: self.loading.load(self.model),
-            make,
-            reference=self.model,
-            seed=self.loading.seed,
-            saving=self.saving,
-            inputs=DataFiles(self.images or "", data, self.labels),
-        )
+        publish_on("scan", self, data, make, lambda metrics: tell_skipped([(name, why) for name, why in metrics["skipped"]]), self.labels)
 
 
-def opened(images: str | None, labels: Path | None) -> DataSet:
-    """The data set of the options; raises InterpError where there is none."""
-    from interp import datasets
-
-    if images is None:
-        raise InterpError("no pictures are named: give --images DIR, a folder of pictures or another data set")
-    data = datasets.open(images)
-    return data if labels is None else datasets.with_labels(data, labels)
-
-
-class DataFiles:
-    """What the manifest says of the files of a data set: hashed when it is asked for, once the model is loaded."""
-
-    def __init__(self, reference: str, data: DataSet, labels: Path | None) -> None:
-        self._reference, self._data, self._labels = reference, data, labels
-
-    def __iter__(self) -> Iterator[InputEntry]:
-        from interp.datasets.opening import root_of
-        from interp.runs import InputEntry
-        from interp.runs.inputs import in_folder
-
-        root = root_of(self._reference)
-        for path, below in self._data.files():
-            entry = InputEntry.of(path)
-            yield replace(entry, path=in_folder(root, PurePath(below))) if root.is_dir() else entry
-        if self._labels is not None:
-            yield InputEntry.of(self._labels)
 
 
 @contextmanager

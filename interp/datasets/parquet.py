@@ -133,7 +133,7 @@ def _pictures(schema: pa.Schema, path: Path) -> str:
     found = [field.name for field in schema if _encoded(field.type)]
     if not found:
         raise BadFile(f"'{path}' has no column of pictures, encoded bytes: there are {', '.join(schema.names) or 'none'}")
-    return min(found, key=lambda name: (PICTURES.index(name) if name in PICTURES else len(PICTURES), found.index(name)))
+    return next((name for name in PICTURES if name in found), str(found[0]))
 
 
 def _encoded(kind: pa.DataType) -> bool:

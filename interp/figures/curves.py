@@ -108,7 +108,8 @@ def _y_numbers(panel: CurvePanel, place: Axes) -> Iterator[Line]:
     """At both ends, inside them; beside named places at every grid line where there is room, on it."""
     box, step = place.box, line_height(_NUMBER)
     low, high = _ends(place.ticks)
-    shown, tops = (high, low), [box.top, box.top + box.height - step]
+    shown: tuple[float, ...] = (high, low)
+    tops = [box.top, box.top + box.height - step]
     if panel.ticks:
         every = 1 if box.height / (len(place.ticks) - 1) > 1.2 * step else len(place.ticks) - 1
         shown = place.ticks[::every]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,34 +22,34 @@ from interp.errors import BadFile
 from interp.microscope import data as opened
 from interp.microscope import recipe as loaded
 from interp.microscope.apart import spare
-from interp.microscope.contents import Page, summary_of
+from interp.microscope.contents import Page
 from interp.microscope.data import Data, image_of
 from interp.microscope.ending import About, finish
 from interp.microscope.estimate import Estimate, estimate
 from interp.microscope.files import put
 from interp.microscope.natural import MOST, Natural
+from interp.microscope.network_contents import network_content
 from interp.microscope.options import Options
 from interp.microscope.pictures import visible
 from interp.microscope.place import SitePlace, refuse_other, work_of
 from interp.microscope.plan import Plan
 from interp.microscope.recipe import Recipe
-from interp.microscope.relations import Wiring
+from interp.microscope.relations import Edges, Relations, Wiring
 from interp.microscope.results import LayerWork
-from interp.microscope.scanning import scanned
+from interp.microscope.scanning import LEAST, read_behind, scanned
 from interp.microscope.store import Store, key_of
-from interp.microscope.strips import strips_of
+from interp.microscope.strips import Strip, strips_of
 from interp.microscope.tables import write_tables
 from interp.microscope.tuning import Tune, tunable
-from interp.microscope.weighing import Weigh
+from interp.microscope.unit_tables import tables
+from interp.microscope.weighing import NONE
 from interp.microscope.work import Order, carry_out
 from interp.parallel import Runner, Task
 from interp.runs.plain import plain
-from interp.site.microscope import NetworkContent, write_layer, write_network
+from interp.site.microscope import write_layer, write_network
 
 # Of the pages: to be raised when the same work would give other pages.
-FORMAT = 2
-# Skipped pictures that are named on the page; the table of images has all.
-_NAMED = 20
+FORMAT = 3
 # Between checkpoints of the pass: what a kill can cost of it.
 _SECONDS = 10.0
 
@@ -137,8 +137,10 @@ class _Build:
             work = [self._work(layer) for layer in self.plan.layers]
             self._make(work)
             self.place.begin()
-            self._pages(work)
-            write_tables(self.place.site, self.scan, work)
+            wiring = Wiring(self.model, self.plan.layers, self.options.links)
+            relations = {one.layer: wiring.of(one.statistics) for one in work}
+            self._pages(work, wiring.edges, relations)
+            write_tables(self.place.site, tables(self.scan, work, relations, self.strips))
             files, size = finish(self.place.site, self.building.about, self.model, self.scan, self.data, time.monotonic() - self.since)
         except OSError as error:
             reason = error.strerror or str(error)
@@ -147,14 +149,16 @@ class _Build:
 
     @cached_property
     def scan(self) -> stream.Scan:
-        kept = spare(self.data) * max(self.options.top, self.options.bottom)
-        config = ScanConfig(top=kept, nearest=max(1, self.options.links), seconds=_SECONDS)
+        times, most, links = spare(self.data), max(self.options.top, self.options.bottom), max(1, self.options.links)
+        asked = ScanConfig(top=times * most, nearest=links, seconds=_SECONDS)
+        kept = replace(asked, top=times * max(most, LEAST), nearest=max(links, LEAST))
 
         def step(done: int, total: int) -> None:
             self.tick("looking at pictures", done, total)
 
+        folder = self.place.work / "scans" / self.plan.base
         with on_threads(self.options.scan_threads):
-            return scanned(self.model, self.data, self.plan.layers, config, self.place.work / "scans" / self.plan.base, step)
+            return read_behind(scanned(self.model, self.data, self.plan.points, asked, kept, folder, step), self.plan.read)
 
     @cached_property
     def natural(self) -> Mapping[str, NDArray[np.float32]]:
@@ -170,9 +174,9 @@ class _Build:
         return self._one(self.plan.order(Tune(self.plan.layers)), "tuning")
 
     @cached_property
-    def weights(self) -> Mapping[str, Mapping[str, NDArray[np.float64]]]:
-        """Numbers of the filters of each layer."""
-        orders = {layer: self.plan.order(Weigh(layer, self.options.seed)) for layer in self.plan.layers}
+    def measured(self) -> Mapping[str, Mapping[str, Mapping[str, NDArray[np.float64]]]]:
+        """Numbers of the filters of each layer: of its "weights", and of fits ("gabor") where there are such."""
+        orders = {f"{layer} {name}": order for layer in self.plan.layers for name, order in self.plan.measuring(layer).items()}
         done = 0
 
         def count(order: Order) -> None:
@@ -180,9 +184,13 @@ class _Build:
             done += 1
             self.tick("measuring weights", done, len(orders))
 
-        self._carry({f"{layer} weights": order for layer, order in orders.items()}, count)
-        found = {layer: self._read(order) for layer, order in orders.items()}
-        return {layer: {name: values for name, values in arrays.items() if name != "none"} for layer, arrays in found.items()}
+        self._carry(orders, count)
+        return {layer: {name: self._read(one) for name, one in self.plan.measuring(layer).items()} for layer in self.plan.layers}
+
+    @cached_property
+    def strips(self) -> tuple[Strip, ...]:
+        """The families of the tuning curves; () where there are no curves."""
+        return strips_of(self.model) if self.tuning else ()
 
     def _photos(self) -> tuple[tuple[str, NDArray[np.uint8]], ...]:
         """Pictures of the data, evenly over it, by which optimized images are judged; () for the samples, which are taken as they are."""
@@ -204,8 +212,11 @@ class _Build:
         return found
 
     def _work(self, layer: str) -> LayerWork:
+        scan, natural = self.scan, self.natural[layer]
         tuning = {name.partition("/")[2]: answers for name, answers in self._of_layer(layer)}
-        return LayerWork(self.plan, self.store, layer, self.scan, self.natural[layer], tuning, self.weights[layer])
+        found = self.measured[layer]
+        weights = {name: values for name, values in found["weights"].items() if name != NONE}
+        return LayerWork(self.plan, self.store, layer, scan, natural, tuning, weights, found.get("gabor", {}))
 
     def _of_layer(self, layer: str) -> Iterable[tuple[str, NDArray[np.float32]]]:
         # Names of layers hold no slash.
@@ -249,15 +260,13 @@ class _Build:
 
         parallel.run([Task(name, carry_out, (order,)) for name, order in missing.items()], self.runner, done)
 
-    def _pages(self, work: Sequence[LayerWork]) -> None:
-        wiring = Wiring(self.model, self.plan.layers, self.options.links)
-        network = self._network(wiring)
-        strips = strips_of(self.model) if self.tuning else ()
+    def _pages(self, work: Sequence[LayerWork], edges: Edges, relations: Mapping[str, Relations]) -> None:
+        network = network_content(self.plan, self.building.about, self.data, self.scan, edges)
         self.place.drop(set(self.plan.layers))
-        for strip in strips:
+        for strip in self.strips:
             put(self.place.site, strip.picture.path, strip.data)
         said = key_of(FORMAT, plain(network, "network"), self.scan.key, self.options)
-        pages = [(Page(self.place.site, one, wiring.of(one.statistics), strips), key_of(said, one.keys)) for one in work]
+        pages = [(Page(self.place.site, one, relations[one.layer], self.strips), key_of(said, one.keys)) for one in work]
         left = [(page, key) for page, key in pages if not self.place.is_written(page.layer, key)]
         # All pictures first: pages of one layer show thumbnails of others.
         for k, (page, _) in enumerate(left):
@@ -271,37 +280,3 @@ class _Build:
             write_layer(self.place.site, network, page.content())
             self.place.note(page.layer, key)
         self.tick("writing pages", len(left), len(left))
-
-    def _network(self, wiring: Wiring) -> NetworkContent:
-        spec, scan = self.model.spec, self.scan
-        numbers: tuple[tuple[str, float | str], ...] = (
-            ("layers", float(len(self.plan.layers))),
-            ("units", float(self.building.units)),
-            ("pictures", float(len(scan.sources))),
-            ("parameters", float(sum(p.numel() for p in self.model.module.parameters()))),
-        )
-        return NetworkContent(
-            title=spec.reference,
-            reference=spec.reference,
-            weights_hash=spec.sha256,
-            layers=tuple(summary_of(self.plan, layer) for layer in self.plan.layers),
-            edges=wiring.edges,
-            numbers=numbers,
-            notes=self._notes(),
-            provenance=self.building.about.provenance(self.model, self.data, scan),
-        )
-
-    def _notes(self) -> tuple[str, ...]:
-        notes = []
-        if any(self.plan.channels(layer) < self.model.layer(layer).channels for layer in self.plan.layers):
-            notes.append(f"Only the first {self.options.units} channels of each layer have pages; the tables hold all.")
-        if self.scan.skipped:
-            notes.append(self._skipped())
-        return tuple(notes)
-
-    def _skipped(self) -> str:
-        skipped = self.scan.skipped
-        named = "; ".join(f"{name} ({reason})" for name, reason in skipped[:_NAMED])
-        more = "; and more, listed in data/images.parquet" if len(skipped) > _NAMED else ""
-        count = "1 picture" if len(skipped) == 1 else f"{len(skipped)} pictures"
-        return f"{count} could not be read and are left out: {named}{more}."

@@ -30,6 +30,12 @@ COLUMNS = (
     Column("active", "active", "Share of pictures in which the channel is above zero somewhere"),
     Column("selectivity", "selectivity", "Class selectivity index: 0 answers to all classes alike, 1 to one alone (Morcos et al. 2018)"),
     Column("orientation", "orientation", "How much positive answers to gratings depend on their angle: 0 not at all, 1 one angle alone"),
+    Column(
+        "gabor_r2",
+        "Gabor fit",
+        "R^2 of the best Gabor function; a unit's page has its p beside noise",
+        2,
+    ),
     Column("l2", "weights", "L2 norm of the channel's weights"),
     Column(
         "stable_rank",
@@ -56,6 +62,8 @@ def columns_of(work: LayerWork, units: Iterable[UnitWork]) -> tuple[tuple[Column
     if "orientation" in work.tuning:
         values["orientation"] = [orientation_selectivity(answers) for answers in work.tuning["orientation"]]
     values |= {name: numbers.tolist() for name, numbers in work.weights.items()}
+    if work.gabor:
+        values["gabor_r2"] = work.gabor["r2"].tolist()
     count = work.plan.channels(work.layer)
     kept = {name: tuple(_number(value) for value in found[:count]) for name, found in values.items()}
     there = tuple(column for column in COLUMNS if any(value is not None for value in kept.get(column.key, ())))

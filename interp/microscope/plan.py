@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +15,13 @@ from interp.core.following import read_at
 from interp.core.model import Model
 from interp.featurevis import AscentConfig
 from interp.microscope.data import Data
+from interp.microscope.fitting import Fit, fitted
 from interp.microscope.looking import Look, Seen, maps_at, seen
 from interp.microscope.optimizing import Kind, Optimize
 from interp.microscope.options import Options
 from interp.microscope.recipe import Recipe
 from interp.microscope.store import key_of
+from interp.microscope.weighing import Weigh
 from interp.microscope.work import Order, Stage
 from interp.runs.origin import versions
 from interp.runs.plain import plain
@@ -98,8 +100,19 @@ class Plan:
 
     @cached_property
     def read(self) -> Mapping[str, str]:
-        """Behind what follows each layer, if a normalization or an activation does: there 0 means something; else the layer itself."""
-        return read_at(self.model, [layer for layer in self.layers if self.model.layer(layer).layout is not None])
+        """Where the statistics of each layer are read: behind the normalization and the activation that follow it directly, where 0 means
+        something; else at the layer itself."""
+        return read_at(self.model, self.layers)
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """All layers that the pass over the data looks at: those that have pages, and where these are read."""
+        return tuple(dict.fromkeys((*self.layers, *self.read.values())))
+
+    def behind(self, layer: str) -> tuple[str, ...]:
+        """What follows ``layer`` directly and its statistics are read behind, in order; () where they are its own."""
+        names = [one.name for one in self.model.layers]
+        return tuple(names[names.index(layer) + 1 : names.index(self.read[layer]) + 1])
 
     @cached_property
     def tile(self) -> tuple[int, int]:
@@ -141,6 +154,11 @@ class Plan:
         for kind in self.kinds_of(layer):
             for channels in self.chunks(layer):
                 yield channels, kind, self.optimize(layer, channels, kind, natural)
+
+    def measuring(self, layer: str) -> dict[str, Order]:
+        """The orders for what is measured of the filters of a layer: its "weights", and "gabor" fits where these are made."""
+        orders = {"weights": self.order(Weigh(layer, self.options.seed))}
+        return orders | {"gabor": self.order(Fit(layer, self.options.seed))} if fitted(self.model, layer) else orders
 
     def looking(self, layer: str, scan: stream.Scan) -> Iterator[tuple[range, Order]]:
         """The orders for the sheets of examples of a layer."""

@@ -24,7 +24,11 @@ from interp.microscope.store import Store, array_text
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """One optimized image: 8-bit, its score, what it is worth, what speaks against it, and the ratio to the natural maximum."""
+    """One optimized image: 8-bit, its score, what it is worth, what speaks against it.
+
+    ``natural``: the most that photographs give the same objective, ``ratio``: the score over it. None for other kinds than the image of
+    the channel; the ratio is None too where the maximum is not above 0.
+    """
 
     kind: Kind
     face: int
@@ -33,6 +37,7 @@ class Made:
     dead: bool
     notes: tuple[str, ...]
     numbers: Mapping[str, float]
+    natural: float | None
     ratio: float | None
 
     @property
@@ -62,7 +67,7 @@ class UnitWork:
 
 class LayerWork:
     """What is finished of a layer. ``natural``: the most that photographs give each channel; ``tuning``: answers by family;
-    ``weights``: numbers of the filters by name."""
+    ``weights``: numbers of the filters by name (`weighing.Weigh`), ``gabor``: those of fits (`fitting.Fit`); empty where there are none."""
 
     def __init__(
         self,
@@ -73,12 +78,18 @@ class LayerWork:
         natural: Float[np.ndarray, " c"],
         tuning: Mapping[str, Float[np.ndarray, "c positions"]],
         weights: Mapping[str, Float[np.ndarray, " c"]],
+        gabor: Mapping[str, Float[np.ndarray, " c"]],
     ) -> None:
         self.plan, self.store, self.layer, self.scan = plan, store, layer, scan
-        self.natural, self.tuning, self.weights = natural, tuning, weights
+        self.natural, self.tuning, self.weights, self.gabor = natural, tuning, weights, gabor
         self.statistics = scan.layers[layer]
         self.images = {(channels.start, kind): order for channels, kind, order in plan.optimizing(layer, natural.tolist())}
         self.sheets = {channels.start: order for channels, order in plan.looking(layer, scan)}
+
+    def title(self, channel: int) -> str | None:
+        """The class that a channel stands for; None where it is no class."""
+        model = self.plan.model
+        return model.spec.classes[channel] if self.layer == model.output and channel < len(model.spec.classes) else None
 
     @cached_property
     def at(self) -> str:
@@ -90,7 +101,8 @@ class LayerWork:
     @property
     def keys(self) -> list[str]:
         """Of all that the layer's pages are made of."""
-        return sorted(order.key for order in (*self.images.values(), *self.sheets.values()))
+        orders = (*self.images.values(), *self.sheets.values(), *self.plan.measuring(self.layer).values())
+        return sorted(order.key for order in orders)
 
     def units(self) -> Iterator[UnitWork]:
         """Channel by channel; one chunk is in memory at a time. Raises BadFile where finished work is gone."""
@@ -116,7 +128,8 @@ class LayerWork:
         told: Sequence[Mapping[str, Any]] = json.loads(array_text(arrays["told"]))
         for face in range(faces):
             said, score = told[place * faces + face], float(arrays["scores"][place, face])
-            ratio = natural_ratio(score, float(self.natural[channel]))[0] if kind is Kind.CHANNEL and np.isfinite(score) else None
+            natural = float(self.natural[channel]) if kind is Kind.CHANNEL and np.isfinite(self.natural[channel]) else None
+            ratio = natural_ratio(score, natural)[0] if natural is not None and np.isfinite(score) else None
             notes = [*map(str, said["notes"]), *(["natural"] if ratio is not None and ratio < LEAST_NATURAL_RATIO else [])]
             dead = bool(arrays["dead"][place, face])
-            yield Made(kind, face, arrays["images"][place, face], score, dead, tuple(notes), said["numbers"], ratio)
+            yield Made(kind, face, arrays["images"][place, face], score, dead, tuple(notes), said["numbers"], natural, ratio)

@@ -80,8 +80,8 @@ def gratings(rows: int, cols: int) -> tuple[Family, Family]:
         Family("orientation", "degrees", tuple(angles), np.array(by_angle), grey, turned, PERIODS // 2 * PHASES),
         Family(
             "spatial frequency",
-            "cycles per 100 pixels",
-            tuple(100.0 / period for period in reversed(lengths)),
+            "cycles per pixel",
+            tuple(1.0 / period for period in reversed(lengths)),
             PERIODS - 1 - np.array(by_period),
             grey,
             text.format("twelve orientations"),
@@ -110,4 +110,4 @@ def discs(rows: int, cols: int) -> Family:
             place.append(k)
     grey = np.repeat(np.stack(pictures).astype(np.float32)[..., None], 3, axis=3)
     positions = tuple(2 * r for r in radii)
-    return Family("size", "pixels across", positions, np.array(place), grey, "a disc on grey, the larger answer to white and black")
+    return Family("size", "pixels", positions, np.array(place), grey, "diameter of a disc on grey, the larger answer to white and black")

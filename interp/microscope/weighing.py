@@ -14,13 +14,14 @@ from interp.microscope.work import Stage
 
 # Of the numbers: a change makes other results.
 _FORMAT = 1
+NONE = "none"
 
 
 @dataclass(frozen=True)
 class Weigh(Stage):
     """The columns of `kernels.statistics` of ``layer`` as float64 by their names, one number per channel.
 
-    A layer without kernels, or whose filters are not its channels, has none of them.
+    A layer without kernels, or whose filters are not its channels, has none of them: that is one array, ``NONE``.
     """
 
     layer: str
@@ -35,4 +36,4 @@ class Weigh(Stage):
         count = model.layer(self.layer).channels
         found = {name: np.asarray(values, np.float64) for name, values in columns.items() if np.shape(values) == (count,)}
         # A store holds no empty set.
-        return found or {"none": np.zeros(1)}
+        return found or {NONE: np.zeros(1)}

@@ -203,6 +203,8 @@ def _numbers(model: Model, found: Scan) -> Numbers:
     headers = ("Layer", "Channels", "Maps", "Zeros", "Dead", "Rare", "Selectivity", "Mean", "Largest")
     left = f" The first {_MOST_ROWS} of {len(layers)} layers." if len(layers) > _MOST_ROWS else ""
     text = f"Every channel stands in the tables, which pandas, polars and DuckDB read.{left}"
+    if any(layer.counted < layer.values for layer in layers):
+        text += " Quantiles and histograms of large maps are of a sample, column values_counted; all else is of every value."
     return Numbers(LAYERS, Table(headers, rows, "", links), files, text)
 
 

@@ -238,13 +238,78 @@ def test_a_folder_with_something_else_is_refused(inputs: Path, tmp_path: Path, c
         (["--runner", "ray", "--address", "nonsense"], r"'nonsense' is no address of a Ray cluster"),
         (["--layers", "onee"], r"no layer 'onee' in 'net.py:net': did you mean 'one'"),
         (["--labels", "nowhere.csv"], r"cannot read the labels 'nowhere.csv'"),
-        (["--compare", "nowhere", "there"], r"is not there"),
     ],
 )
 def test_bad_input_is_one_line(inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], line: str) -> None:
     assert microscope(inputs, tmp_path / "site", *words) == 2
     assert line in refused(capsys)
     assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["resnet18"], "the model 'resnet18'"),
+        (["--top", "3"], "--top"),
+        (["--images", "pictures"], "--images"),
+        (["--random-weights"], "--random-weights"),
+        (["--workers", "2"], "--workers"),
+        (["--weights-by", "nmf"], "--weights-by"),
+    ],
+)
+def test_a_comparison_takes_no_option_of_building_one(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], named: str
+) -> None:
+    # A model's name stands first.
+    first, last = (words, []) if not words[0].startswith("-") else ([], words)
+    assert run(["microscope", *first, "--compare", str(site), str(site), "--out", str(tmp_path / "both"), *last]) == 2
+    expected = f"--compare lays two finished microscopes side by side, {named} is of building one: leave one out"
+    assert refused(capsys) == expected
+    assert not (tmp_path / "both").exists()
+    assert run(["microscope", "--compare", "nowhere", "there", "--out", str(tmp_path / "both")]) == 2
+    assert refused(capsys).endswith("is no finished microscope of this kind")
+
+
+def test_the_kinds_of_data_are_all_named_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("microscope", "scan"):
+        assert run([command, "--help"]) == 0
+        told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        for kind in ("folder", ".tar", "WebDataset", "Hugging Face data set on disk", ".parquet", ".npz", "torchvision:"):
+            assert kind in told, (command, kind)
+
+
+def test_other_numbers_of_examples_and_links_are_had_without_another_pass(
+    inputs: Path, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from interp.activations.stream import passing
+
+    copy, whole = inputs / "reused" / "site", inputs / "alone" / "site"
+    shutil.copytree(site, copy)
+    for one in (copy, whole):
+        shutil.copytree(site.parent / ".site.work", one.parent / ".site.work")
+    shutil.rmtree(whole.parent / ".site.work" / "scans")
+    forwards: list[int] = []
+    real = passing.forward
+
+    def counting(*given: object) -> None:
+        forwards.append(1)
+        real(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(passing, "forward", counting)
+    words = ["--steps", "2", "--chunk", "4", "--top", "7", "--bottom", "4", "--links", "16"]
+    assert microscope(inputs, copy, *words) == 0
+    assert forwards == []
+    examples = pq.read_table(copy / "data" / "examples.parquet").to_pylist()
+    assert sum(one["shown"] and (one["layer"], one["channel"], one["side"]) == ("one", 2, "top") for one in examples) == 7
+    page = (copy / "one" / "2" / "index.html").read_text(encoding="utf-8")
+    assert page.partition('<h2 id="top">')[2].partition("</section>")[0].count("<figure>") == 7
+    assert microscope(inputs, whole, *words) == 0
+    assert forwards != []
+    found, expected = small_site.contents(copy), small_site.contents(whole)
+    # Commits made beside are none of its files.
+    assert {name: data for name, data in found.items() if name != "manifest.json"} == {
+        name: data for name, data in expected.items() if name != "manifest.json"
+    }
 
 
 def test_labels_without_pictures_of_ones_own_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from interp import cli
 from interp.activations.stream import passing
+from interp.cli.on_data import tell_skipped
 from interp.runs import Manifest
 
 NET = """
@@ -54,7 +55,10 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_a_run_with_tables(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([*WORDS, "--top", "4", "--batch-size", "3", "--out", "run", "--formats", "png", "--dpi", "40"]) == 0
     run = here / "run"
-    assert capsys.readouterr().out == f"{Path('run') / 'index.html'}\n"
+    said = capsys.readouterr()
+    assert said.out == f"{Path('run') / 'index.html'}\n"
+    (line,) = (line for line in said.err.splitlines() if line.startswith("interp: ") and "picture" in line)
+    assert line.startswith("interp: 1 picture could not be read and is left out, 'dog/3.png': ")
     units, examples = (pd.read_parquet(run / "tables" / f"{name}.parquet") for name in ("units", "examples"))
     assert units.groupby("layer")["channel"].count().to_dict() == {"0": 4, "2": 6, "6": 3}
     assert (units["preferred"].isin(["cat", "dog"]) == (units["active"] > 0)).all()
@@ -74,6 +78,15 @@ def test_a_run_with_tables(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert str(here) not in page
     assert sorted(path.name for path in here.iterdir()) == ["net.py", "photos", "run"]
     assert cli.run(["verify", "run"]) == 0
+
+
+def test_nothing_is_said_of_pictures_that_could_all_be_read_and_of_several_the_first_is_named(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell_skipped([])
+    assert capsys.readouterr().err == ""
+    tell_skipped([("a.png", "it is\nempty"), ("b.png", "it is no picture")])
+    assert capsys.readouterr().err == "interp: 2 pictures could not be read and are left out, the first is 'a.png': it is empty\n"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_a_grating_is_a_cosine_along_its_direction() -> None:
         expected = 0.5 + 0.45 * math.cos(2 * math.pi * (along / period - 0.125))
         assert by_angle.pictures[number, row, col] == pytest.approx(expected, abs=1e-6)
     assert by_angle.positions[by_angle.place[number]] == 75
-    assert by_period.positions[by_period.place[number]] == pytest.approx(100 / period)
+    assert by_period.positions[by_period.place[number]] == pytest.approx(1 / period)
     assert (lengths[0], lengths[-1]) == (pytest.approx(3.0), pytest.approx(12.0))
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from microscope_content import Site
 
 from interp.errors import BadFile, InterpError
-from interp.site.microscope import Column, comparison_of, write_comparison, write_layer, write_network
+from interp.site.microscope import comparison_of, write_comparison, write_layer, write_network
+from interp.site.microscope.comparing import DISTANCE, distance
 
 SIZES = {"a": 5, "fc": 4}
-WEIGHTS = Column("weights", "distance of weights", "One minus the cosine of the weights.", 4)
 
 
 def build(folder: Path, weights: str, seed: int, sizes: dict[str, int] | None = None) -> Path:
@@ -30,19 +32,40 @@ def sites(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_differences_are_those_of_the_numbers(sites: tuple[Path, Path]) -> None:
-    distances = {"a": {"weights": (0.1, 0.2, None, 0.4, 0.5)}}
-    content = comparison_of(*sites, distances, (WEIGHTS,))
+    content = comparison_of(*sites)
     told = [json.loads((site / "data" / "a.json").read_text(encoding="utf-8"))["values"] for site in sites]
     first = content.layers[0]
-    assert first.columns[0] == WEIGHTS
-    assert first.values["weights"] == distances["a"]["weights"]
+    assert first.columns[0] == DISTANCE
     for key in told[0]:
         expected = tuple(None if a is None or b is None else abs(a - b) for a, b in zip(told[0][key], told[1][key], strict=True))
         assert first.values[f"difference-{key}"] == expected
         assert any(value for value in expected)
-    assert "weights" not in content.layers[1].values
+    scaled = []
+    for key in told[0]:
+        known = np.array([value for values in (told[0][key], told[1][key]) for value in values if value is not None])
+        scaled.append([None if d is None else (d / known.std()) ** 2 for d in first.values[f"difference-{key}"]])
+    for channel, value in enumerate(first.values["distance"]):
+        there = [square[channel] for square in scaled if square[channel] is not None]
+        assert value == pytest.approx(math.sqrt(sum(there) / len(there)))
     assert content.title == "resnet18 (11111111) and resnet18 (22222222)"
     assert content.layers[1].titles == ("apple", "banana", "cherry", "dragon fruit")
+
+
+def test_distances_count_statistics_by_their_spread_and_leave_out_what_is_not_known() -> None:
+    # Of 0, 2, 0, 2 the standard deviation is 1, of ten times as much 10: both say the same. The third says nothing, as it does not vary.
+    pairs = [((0.0, 2.0), (2.0, 0.0)), ((0.0, 20.0), (20.0, 0.0)), ((7.0, 7.0), (7.0, 7.0))]
+    assert distance(pairs) == (pytest.approx(2), pytest.approx(2))
+    # A unit that one network alone has a number of goes by the others; one without any has no distance. 0, 2, 2, 0, 1 spread by sqrt(4/5).
+    known = ((0.0, 2.0, None), (2.0, 0.0, 1.0)), ((None, 0.0, 0.0), (5.0, 0.0, None))
+    assert distance(known) == (pytest.approx(math.sqrt(5)), pytest.approx(math.sqrt(2.5)), None)
+    assert distance([((1.0, 1.0), (1.0, 1.0))]) == (None, None)
+
+
+def test_units_can_be_sorted_by_their_distance(sites: tuple[Path, Path], tmp_path: Path) -> None:
+    write_comparison(tmp_path / "both", comparison_of(*sites), *sites)
+    page = (tmp_path / "both" / "a" / "index.html").read_text(encoding="utf-8")
+    assert '<option value="distance">distance</option>' in page
+    assert ">distance, mean</th>" in (tmp_path / "both" / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_network_beside_itself_differs_nowhere_and_says_so(sites: tuple[Path, Path]) -> None:

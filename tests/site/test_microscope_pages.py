@@ -36,7 +36,7 @@ from interp.site.microscope import (
 )
 from interp.site.microscope.address import folder_of
 from interp.site.microscope.pages import POLICY
-from interp.site.microscope.wording import number
+from interp.site.microscope.wording import number, pieces
 
 HOSTILE = "</script><svg onload=alert(1)>\"'><img src=x onerror=alert(2)>&amp;{{ 7*7 }}javascript:alert(3)"
 TURNED = "\u202egnp.exe\u2066\u200f"
@@ -213,20 +213,53 @@ def test_sentences_stand_beside_what_they_are_about(tmp_path: Path) -> None:
         "heat": "Maps: the unit's own.",
         "top": "The strongest is shown.",
         "bottom": "The weakest is.",
+        "read": "Statistics are read behind blocks.1.",
     }
     layer = site.layer("blocks.0")
     units = [replace(unit, top_note=said["top"], bottom_note=said["bottom"]) for unit in layer.units()]
     write_network(tmp_path, site.network)
-    write_layer(tmp_path, site.network, replace(layer, weights=said["weights"], heat=said["heat"], units=lambda: units))
+    write_layer(tmp_path, site.network, replace(layer, weights=said["weights"], heat=said["heat"], read=said["read"], units=lambda: units))
     page = (tmp_path / "blocks.0" / "1" / "index.html").read_text(encoding="utf-8")
-    parts = {name: page.partition(f'<section aria-labelledby="{name}">')[2].partition("</section>")[0] for name in ("top", "bottom")}
+    parts = {
+        name: page.partition(f'<section aria-labelledby="{name}">')[2].partition("</section>")[0]
+        for name in ("top", "bottom", "statistics")
+    }
     shown = {name: " ".join(Reader(part).text) for name, part in parts.items()}
     assert said["top"] in shown["top"]
     assert said["heat"] in shown["top"]
     assert said["bottom"] in shown["bottom"]
+    assert said["read"] in shown["statistics"]
+    assert said["read"] in (tmp_path / "blocks.0" / "index.html").read_text(encoding="utf-8")
     assert said["weights"] in " ".join(Reader(page.partition('<figure class="kernel">')[2].partition("</figure>")[0]).text)
-    # Of a unit without weights' picture, examples and curves, none of it.
-    assert not any(text in (tmp_path / "blocks.0" / "3" / "index.html").read_text(encoding="utf-8") for text in said.values())
+    # Of a unit without weights' picture, examples and curves, none of it but where its statistics are read.
+    plain = (tmp_path / "blocks.0" / "3" / "index.html").read_text(encoding="utf-8")
+    assert [name for name, text in said.items() if text in plain] == ["read"]
+
+
+def test_what_stands_between_backticks_is_code_and_others_stay(tmp_path: Path) -> None:
+    site = Site(tmp_path, SIZES, EDGES, rich=0)
+    layer = site.layer("blocks.0")
+    units = [replace(unit, notes=("`interp diagnose` says <b>more</b>, `", "``")) for unit in layer.units()]
+    write_network(tmp_path, site.network)
+    write_layer(tmp_path, site.network, replace(layer, notes=("See `data/`.",), units=lambda: units))
+    page = (tmp_path / "blocks.0" / "1" / "index.html").read_text(encoding="utf-8")
+    assert "<li><code>interp diagnose</code> says &lt;b&gt;more&lt;/b&gt;, `</li>" in page
+    assert "<li>``</li>" in page
+    assert "<li>See <code>data/</code>.</li>" in (tmp_path / "blocks.0" / "index.html").read_text(encoding="utf-8")
+    assert pieces("a `b` c") == ((False, "a "), (True, "b"), (False, " c"))
+
+
+def test_the_search_promises_classes_only_where_there_are_some(tmp_path: Path) -> None:
+    site = Site(tmp_path, SIZES, EDGES, rich=0)
+    write_network(tmp_path, site.network)
+    for layer, placeholder in (("blocks.0", "channel or 10-20"), ("fc", "channel, 10-20 or class")):
+        write_layer(tmp_path, site.network, site.layer(layer))
+        (field,) = (
+            found
+            for found in Reader((tmp_path / layer / "index.html").read_text(encoding="utf-8")).all("input")
+            if found.get("type") == "search"
+        )
+        assert field["placeholder"] == placeholder
 
 
 def test_where_only_the_first_channels_have_pages_others_are_named_without_a_link(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from interp.activations.stream.layer import LayerState
 from interp.errors import BadFile
 from interp.runs.partial import write_whole
 
-_FORMAT = 1
+_FORMAT = 2
 _TEXT = "text"
 
 

@@ -15,14 +15,15 @@ class ScanConfig:
     """What is kept of every channel, and how the pass goes.
 
     ``top``: how many images at either end. ``levels``: of the quantiles, in [0, 1]. ``bins``: of the histogram, at most, a power of
-    two. ``correlations``: whether channels of a layer are compared with one another, and ``nearest``: how many neighbours are listed.
-    ``batch``: images that go through the network at once. A checkpoint is written after so many ``seconds``, or ``batches`` where
-    that is not None.
+    two. ``seed``: of the places of large maps that quantiles and histogram count. ``correlations``: whether channels of a layer are
+    compared with one another, and ``nearest``: how many neighbours are listed. ``batch``: images that go through the network at once.
+    A checkpoint is written after so many ``seconds``, or ``batches`` where that is not None.
     """
 
     top: int = 9
     levels: tuple[float, ...] = LEVELS
     bins: int = 64
+    seed: int = 0
     correlations: bool = True
     nearest: int = 8
     batch: int = 32

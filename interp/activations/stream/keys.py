@@ -15,7 +15,7 @@ from interp.activations.stream.values import Source
 from interp.core.model import Model
 from interp.datasets import DataSet
 
-VERSION = 1
+VERSION = 2
 """Of the pass: to be raised when the same images would give other numbers."""
 
 

@@ -14,14 +14,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.activations.stream import correlation
+from interp.activations.stream import correlation, few
 from interp.activations.stream.classes import ClassSums, activity
 from interp.activations.stream.config import ScanConfig
 from interp.activations.stream.correlation import Comoments
+from interp.activations.stream.distribution import Distribution
 from interp.activations.stream.extremes import Extremes
 from interp.activations.stream.moments import Moments
+from interp.activations.stream.places import counted, stream_of
 from interp.activations.stream.rows import swept
-from interp.activations.stream.sketch import Sketch, histogram, quantiles
+from interp.activations.stream.sketch import Sketch, fitting
 from interp.activations.stream.values import LayerStatistics, Side
 from interp.errors import InterpError
 
@@ -42,6 +44,7 @@ class Part:
 
     moments: Moments
     sketch: Sketch
+    few: Float[Tensor, "c m"] | None
     top: Extremes
     bottom: Extremes
     comoments: Comoments | None
@@ -57,6 +60,8 @@ class LayerState:
         correlated = config.correlations and 1 < channels <= correlation.MOST
         self.moments = Moments.empty(channels)
         self.sketch = Sketch.empty(channels, device)
+        self.few = few.Few(torch.empty(channels, 0))
+        self.stream = stream_of(config.seed, shape.layer)
         self.top = Extremes.empty(Side.TOP, channels, config.top)
         self.bottom = Extremes.empty(Side.BOTTOM, channels, config.top)
         self.comoments = Comoments.empty(channels) if correlated else None
@@ -71,14 +76,16 @@ class LayerState:
             )
         maps = maps.float().contiguous()
         flat = maps.flatten(2)
-        rows, sketch = swept(flat, self.sketch)
+        rows = swept(flat)
         bad = ~(torch.isfinite(rows.low) & torch.isfinite(rows.high))
         if bool(bad.any()):
             channel = int(bad.any(0).nonzero()[0, 0])
             raise InterpError(f"unit '{self.shape.layer}:{channel}' gives values that are not finite: they have no mean and no order")
+        wide = torch.maximum(self.sketch.exponents, fitting(rows.low.amin(0), rows.high.amax(0)))
         return Part(
             Moments.of(rows),
-            sketch,
+            Sketch.of(counted(flat, self.stream, first), wide, bool(rows.zeros.any())),
+            few.kept(flat, self.moments.count),
             self.top.extended(rows.high, flat, first),
             self.bottom.extended(rows.low, flat, first),
             None if self.comoments is None else Comoments.of(maps),
@@ -89,6 +96,7 @@ class LayerState:
         """Merge what `reduced` gave; ``labels`` are the indices of the images' classes, -1 without one."""
         self.moments.add(part.moments)
         self.sketch.add(part.sketch)
+        self.few.add(part.few)
         self.top, self.bottom = part.top, part.bottom
         if self.comoments is not None and part.comoments is not None:
             self.comoments.add(part.comoments)
@@ -99,11 +107,11 @@ class LayerState:
         """All of it as tensors, for a checkpoint; `restore` is the inverse."""
         moments = self.moments
         found = {
-            "moments/numbers": torch.tensor([moments.count, moments.images]),
+            "numbers": torch.tensor([moments.count, moments.images, self.sketch.total]),
             "moments/values": torch.stack([moments.mean, moments.squares, moments.low, moments.high]),
             "moments/counts": torch.stack([moments.zeros, moments.active]),
             "sketch/counts": self.sketch.counts,
-            "sketch/exponents": self.sketch.exponents,
+            "sketch/channels": torch.stack([self.sketch.zeros, self.sketch.exponents]),
         }
         for extremes in (self.top, self.bottom):
             found[f"{extremes.side.value}/values"] = extremes.values
@@ -113,17 +121,19 @@ class LayerState:
             found |= {"comoments/mean": self.comoments.mean, "comoments/products": self.comoments.products}
         if self.classes is not None:
             found |= {"classes/sums": self.classes.sums, "classes/images": self.classes.images}
-        return found
+        return found | {"few": self.few.values()}
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
         """Take up what `tensors` gave; KeyError or ValueError where it is of another layer or other options."""
-        for name, tensor in self.tensors().items():
+        count, images, sketched = (int(number) for number in saved["numbers"])
+        expected = self.tensors() | {"few": torch.empty(self.shape.maps[0], count if 0 <= count <= few.MOST else 0)}
+        for name, tensor in expected.items():
             if saved[name].shape != tensor.shape or saved[name].dtype != tensor.dtype:
                 raise ValueError(f"{name} has another shape")
-        count, images = (int(number) for number in saved["moments/numbers"])
         self.moments = Moments(count, images, *saved["moments/values"].clone(), *saved["moments/counts"].clone())
         device = self.sketch.counts.device
-        self.sketch = Sketch(saved["sketch/counts"].to(device), saved["sketch/exponents"].to(device))
+        self.sketch = Sketch(sketched, saved["sketch/counts"].to(device), *saved["sketch/channels"].to(device).clone())
+        self.few = few.Few(saved["few"])
         self.top, self.bottom = (Extremes(s, saved[f"{s.value}/values"], *saved[f"{s.value}/where"].clone()) for s in Side)
         if self.comoments is not None:
             self.comoments = Comoments(int(saved["comoments/count"]), saved["comoments/mean"], saved["comoments/products"])
@@ -132,9 +142,13 @@ class LayerState:
 
     def statistics(self, config: ScanConfig) -> LayerStatistics:
         """What it comes to."""
-        m, width, counts = self.moments, self.sketch.width, self.sketch.counts.cpu().numpy()
+        m = self.moments
         low, high = m.low.numpy(), m.high.numpy()
-        edges, binned = histogram(counts, width, config.bins)
+        values = self.few.values()
+        if values.shape[1] == m.count:
+            distribution = Distribution.of(values, config, self.sketch.exponents)
+        else:
+            distribution = Distribution.about(self.sketch, config, low, high)
         matrix = None if self.comoments is None else _known(self.comoments.correlation(), low == high)
         near = (None, None) if matrix is None else correlation.nearest(matrix, config.nearest)
         index = (None, None) if self.classes is None else self.classes.selectivity()
@@ -149,9 +163,10 @@ class LayerState:
             zeros=m.zeros.numpy() / m.count,
             active=m.active.numpy() / m.images,
             levels=config.levels,
-            quantiles=quantiles(counts, width, m.zeros.numpy(), low, high, config.levels),
-            edges=edges,
-            counts=binned,
+            quantiles=distribution.quantiles,
+            edges=distribution.edges,
+            counts=distribution.counts,
+            counted=distribution.counted,
             top=self.top.examples(self.shape.maps[2]),
             bottom=self.bottom.examples(self.shape.maps[2]),
             correlation=matrix if matrix is not None and len(matrix) <= correlation.MOST_SHOWN else None,
@@ -159,7 +174,7 @@ class LayerState:
             preferred=index[1],
             nearest=near[0],
             nearest_correlation=near[1],
-            resolution=width,
+            resolution=distribution.resolution,
             kind=self.shape.kind,
         )
 

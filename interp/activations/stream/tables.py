@@ -17,10 +17,12 @@ TABLES = ("units", "examples", "histograms", "neighbours", "images", "layers")
 def tables(scan: Scan, model: Model | None = None) -> dict[str, pa.Table]:
     """The tables of a pass, by name.
 
-    ``units``: a row per channel, with its statistics. Its quantiles are off by at most ``quantile_error``, which is no more than 1/128
-    of the channel's largest magnitude; least and largest value, zeros and counts are exact. ``examples``: a row per channel, side
-    and rank (from 0), with the picture, value and place; with ``model`` also the pixels of its input that the place sees.
-    ``histograms``: a row per channel and bin that holds a value. ``neighbours``: a row per channel and neighbour, by correlation.
+    ``units``: a row per channel, with its statistics, which are of all its ``values``. Only quantiles and histogram are of
+    ``values_counted`` of them: all, or a sample where maps are large, so that the share q of values below a quantile has a standard
+    error of at most sqrt(q (1 - q) / ``values_counted``). Beside that a quantile is off by at most ``quantile_error``: 0 while values
+    are few, else at most 1/128 of the channel's largest magnitude. ``examples``: a row per channel, side and rank (from 0), with the
+    picture, value and place; with ``model`` also the pixels of its input that the place sees. ``histograms``: a row per channel and
+    bin that holds a counted value. ``neighbours``: a row per channel and neighbour, by correlation.
     ``images``: every picture, also those ``skipped``, and why. ``layers``: a row per layer. Numbers that are not defined are null.
     """
     layers = list(scan.layers.values())
@@ -76,6 +78,8 @@ def _units(layer: LayerStatistics, labels: tuple[str, ...]) -> pa.Table:
         "rare": pa.array(layer.rare, pa.bool_()),
         "selectivity": _floats(layer.selectivity, count),
         "preferred": pa.nulls(count, pa.string()) if preferred is None else pa.array(preferred, pa.string()),
+        "values": _whole(np.full(count, layer.values)),
+        "values_counted": _whole(np.full(count, layer.counted)),
         "quantile_error": _floats(layer.resolution, count),
     }
     columns |= {level_name(level): _floats(layer.quantiles[:, k], count) for k, level in enumerate(layer.levels)}

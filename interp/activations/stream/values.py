@@ -46,8 +46,11 @@ class LayerStatistics:
     ``mean``, ``sd`` (of the population), ``minimum``, ``maximum`` are over images and places, float64. ``zeros``: the share of values
     that are exactly 0; ``active``: the share of images in which any place is above 0.
 
-    ``quantiles`` (channels, levels) are of all values, each off by at most ``resolution`` of its channel; ``edges`` and ``counts`` are
-    an exact histogram with bins [edge, next edge).
+    ``quantiles`` (channels, levels) and the histogram, ``counts`` in bins [edge, next edge), are of ``counted`` values of each channel.
+    While a channel has at most `few.MOST` values these are all of them, and quantiles are NumPy's. Beyond, each quantile is off by at
+    most ``resolution`` of its channel, and of maps of more than `places.PLACES` places so many count in each image, a sample: the
+    share q of all values below a quantile has a standard error of at most sqrt(q (1 - q) / ``counted``). The levels 0 and 1 are
+    always the least and the largest of all values.
 
     ``correlation``: Pearson's, over images and places (at most `correlation.PLACES` of a map, on an even grid); nan where a
     channel is constant; None where it was not asked for or the layer has too many channels. ``nearest`` (channels, m) are the
@@ -71,6 +74,7 @@ class LayerStatistics:
     quantiles: Float[np.ndarray, "c q"]
     edges: Float[np.ndarray, "c e"]
     counts: Int[np.ndarray, "c b"]
+    counted: int
     top: Examples
     bottom: Examples
     correlation: Float[np.ndarray, "c c"] | None = None
@@ -84,6 +88,11 @@ class LayerStatistics:
     @property
     def channels(self) -> int:
         return len(self.mean)
+
+    @property
+    def values(self) -> int:
+        """How many values each channel has: images x places."""
+        return self.images * self.places[0] * self.places[1]
 
     @property
     def dead(self) -> Bool[np.ndarray, " c"]:

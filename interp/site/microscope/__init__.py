@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from interp.site.microscope.compared import CompareContent, Compared, ComparedLayer
 from interp.site.microscope.comparing import comparison_of, write_comparison
 from interp.site.microscope.content import (
     Column,
-    CompareContent,
-    Compared,
-    ComparedLayer,
     Curve,
     Example,
     Histogram,
@@ -16,11 +14,9 @@ from interp.site.microscope.content import (
     Link,
     NetworkContent,
     Optimized,
-    Picture,
-    Sheet,
-    Tiles,
     UnitContent,
 )
+from interp.site.microscope.picture import Picture, Sheet, Tiles
 from interp.site.microscope.sprites import pack, save
 from interp.site.microscope.writing import layer_is_written, write_layer, write_network
 

@@ -5,39 +5,49 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from interp.errors import BadFile, InterpError
 from interp.site.microscope import pages, shards
 from interp.site.microscope.address import DATA, PAGE, PICTURES, folder_of
-from interp.site.microscope.content import Column, CompareContent, Compared, ComparedLayer, Picture
+from interp.site.microscope.compared import CompareContent, Compared, ComparedLayer
+from interp.site.microscope.content import Column
+from interp.site.microscope.picture import Picture
 from interp.site.microscope.placing import whole, write
 from interp.site.microscope.writing import NETWORK, UNITS, check_pictures, write_page, write_shared
 
 COMPARISON = "comparison.json"
 _FIRST, _SECOND = f"{PICTURES}/first/", f"{PICTURES}/second/"
 
-Distances = Mapping[str, Mapping[str, tuple[float | None, ...]]]
-"""Layer -> key -> one number per channel."""
+DISTANCE = Column(
+    "distance",
+    "distance",
+    "How unlike the unit is in both: the root mean square of the differences of all its statistics, each in standard deviations of that "
+    "statistic over the layer's units of both networks",
+    2,
+)
+
+Values = Sequence[float | None]
 
 
-def comparison_of(first: Path, second: Path, distances: Distances | None = None, columns: tuple[Column, ...] = ()) -> CompareContent:
+def comparison_of(first: Path, second: Path) -> CompareContent:
     """The comparison of two sites, read from ``data/*.json`` of each.
 
-    Units are sorted by the absolute differences of the statistics that both have, and by ``distances`` (named by ``columns``), such as
-    that of the weights. Its pictures are those of the sites, under ``pictures/first`` and ``pictures/second``.
+    Units are sorted by their `distance`, and by the absolute differences of the statistics that both have. Its pictures are those of the
+    sites, under ``pictures/first`` and ``pictures/second``.
     BadFile where a folder is no microscope or a layer's pages are missing; InterpError where layers or their channels do not match.
     """
     one, other = _read(first / DATA / NETWORK), _read(second / DATA / NETWORK)
     _refuse_unlike(first, one, second, other)
     layers = []
     for summary in one["layers"]:
-        name, file = str(summary["name"]), f"{summary['folder']}.json"
-        extra = {} if distances is None else distances.get(name, {})
-        layers.append(_layer(_read(first / DATA / file), _read(second / DATA / file), [c for c in columns if c.key in extra], extra))
+        file = f"{summary['folder']}.json"
+        layers.append(_layer(_read(first / DATA / file), _read(second / DATA / file)))
     sides = [_side(told) for told in (one, other)]
     if sides[0].title == sides[1].title:
         sides = [replace(side, title=f"{side.title} ({side.weights_hash[:8]})") for side in sides]
@@ -118,20 +128,44 @@ def _refuse_unlike(first: Path, one: Any, second: Path, other: Any) -> None:
             )
 
 
-def _layer(one: Any, other: Any, columns: Sequence[Column], distances: Mapping[str, tuple[float | None, ...]]) -> ComparedLayer:
-    told = {str(column["key"]): column for column in other["columns"]}
-    common = [column for column in one["columns"] if column["key"] in told]
-    differences = tuple(_difference(column) for column in common)
-    values = {column.key: distances[column.key] for column in columns}
-    for column, known in zip(differences, common, strict=True):
-        pairs = zip(one["values"][known["key"]], other["values"][known["key"]], strict=True)
-        values[column.key] = tuple(None if a is None or b is None else abs(float(a) - float(b)) for a, b in pairs)
+def distance(pairs: Sequence[tuple[Values, Values]]) -> tuple[float | None, ...]:
+    """`DISTANCE` of each unit; ``pairs``: of each statistic the units' values in either network, as many in all; at least one.
+
+    A statistic that is the same for all units does not count, nor one that a unit has in one network alone; None where none is left.
+    """
+    squares = []
+    for pair in pairs:
+        one, other = (np.array([np.nan if value is None else value for value in values], np.float64) for values in pair)
+        known = np.concatenate([one, other])
+        spread = float(known[np.isfinite(known)].std()) if np.isfinite(known).any() else 0.0
+        if spread > 0:
+            squares.append(np.square((one - other) / spread))
+    if not squares:
+        return (None,) * len(pairs[0][0])
+    found = np.stack(squares)
+    there = np.isfinite(found)
+    count = there.sum(axis=0)
+    mean = np.where(there, found, 0).sum(axis=0) / np.maximum(count, 1)
+    return tuple(float(np.sqrt(value)) if many else None for value, many in zip(mean, count, strict=True))
+
+
+def _layer(one: Any, other: Any) -> ComparedLayer:
+    there = {str(column["key"]) for column in other["columns"]}
+    common = [column for column in one["columns"] if column["key"] in there]
+    pairs = [(one["values"][column["key"]], other["values"][column["key"]]) for column in common]
+    columns = tuple(_difference(column) for column in common)
+    values = {
+        column.key: tuple(None if a is None or b is None else abs(float(a) - float(b)) for a, b in zip(*pair, strict=True))
+        for column, pair in zip(columns, pairs, strict=True)
+    }
+    if pairs:
+        columns, values = (DISTANCE, *columns), {DISTANCE.key: distance(pairs)} | values
     titles = tuple(one["titles"].get(str(channel)) for channel in range(one["channels"])) if one["titles"] else ()
     return ComparedLayer(
         str(one["name"]),
         str(one["kind"]),
         int(one["channels"]),
-        (*columns, *differences),
+        columns,
         values,
         tuple(_picture(entry, _FIRST) for entry in one["thumbnails"]),
         tuple(_picture(entry, _SECOND) for entry in other["thumbnails"]),

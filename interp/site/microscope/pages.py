@@ -7,20 +7,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from interp.site.microscope import address, charts, graph
-from interp.site.microscope.content import (
-    CompareContent,
-    Compared,
-    ComparedLayer,
-    Example,
-    LayerContent,
-    LayerSummary,
-    Link,
-    NetworkContent,
-    Picture,
-    UnitContent,
-)
+from interp.site.microscope.compared import CompareContent, Compared, ComparedLayer
+from interp.site.microscope.content import Example, LayerContent, LayerSummary, Link, NetworkContent, UnitContent
+from interp.site.microscope.picture import Picture
 from interp.site.microscope.tiles import classes
-from interp.site.microscope.wording import counted, extent, number
+from interp.site.microscope.wording import counted, extent, number, pieces
 from interp.site.templating import fill
 
 # Scripts and styles come from the site's own files alone. `file:` is for a page opened from disk, where browsers differ on 'self'.
@@ -113,6 +104,7 @@ def _fill(template: str, root: str, **values: object) -> str:
         "generator": GENERATOR,
         "number": number,
         "counted": counted,
+        "pieces": pieces,
         "extent": lambda layer: extent(layer.channels, layer.total),
         "classes": classes,
         "file": lambda path: address.file(root, path),

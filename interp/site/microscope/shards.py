@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from interp.site.markdown import one_line
 from interp.site.microscope.address import folder_of
-from interp.site.microscope.content import Column, CompareContent, LayerContent, NetworkContent, Picture, finite
+from interp.site.microscope.compared import CompareContent
+from interp.site.microscope.content import Column, LayerContent, NetworkContent, finite
+from interp.site.microscope.picture import Picture
 
 FORMAT = "interp microscope 1"
 """Stands in every JSON file; another number says that names in it have changed."""
@@ -52,6 +54,8 @@ def layer_json(network: NetworkContent, layer: LayerContent, titles: Mapping[int
         "channels": layer.channels,
         "places": list(layer.places),
         "field": layer.field,
+        "read": layer.read,
+        "notes": list(layer.notes),
         "numbers": [[name, _plain(value)] for name, value in layer.numbers],
         "columns": [{"key": c.key, "label": c.label, "help": c.help, "decimals": c.decimals} for c in layer.columns],
         "values": {column.key: [finite(value) for value in layer.values[column.key]] for column in layer.columns},

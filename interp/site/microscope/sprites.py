@@ -13,7 +13,7 @@ from PIL import Image
 from interp.errors import BadFile, InterpError
 from interp.runs.partial import write_whole
 from interp.site.link import beside
-from interp.site.microscope.content import MAX_ACROSS, Sheet, Tiles
+from interp.site.microscope.picture import MAX_ACROSS, Sheet, Tiles
 
 SIDE = 1024
 """Sheets are at most this many pixels wide and high, as long as one tile is not larger."""

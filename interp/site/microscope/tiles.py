@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interp.site.microscope.content import MAX_ACROSS, Picture
+from interp.site.microscope.picture import MAX_ACROSS, Picture
 
 
 def classes(picture: Picture) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 
 def number(value: float | int | str | None, decimals: int | None = None) -> str:
@@ -18,6 +19,12 @@ def number(value: float | int | str | None, decimals: int | None = None) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:.1f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def pieces(text: str) -> tuple[tuple[bool, str], ...]:
+    """The parts of a sentence, each with whether it is code, which stands between a pair of backticks; no part is empty."""
+    found = re.split(r"`([^`]+)`", text)
+    return tuple((place % 2 == 1, part) for place, part in enumerate(found) if part)
 
 
 def extent(channels: int, total: int | None) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from interp.errors import BadFile, InterpError
 from interp.site.microscope import pages, shards
 from interp.site.microscope.address import DATA, PAGE, STATIC, folder_of
-from interp.site.microscope.content import LayerContent, NetworkContent, Picture, UnitContent
+from interp.site.microscope.content import LayerContent, NetworkContent, UnitContent
+from interp.site.microscope.picture import Picture
 from interp.site.microscope.placing import whole, write
 from interp.site.microscope.tiles import rules
 
