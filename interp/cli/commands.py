@@ -16,6 +16,7 @@ from interp.cli.edit import Edit
 from interp.cli.evolve import Evolve
 from interp.cli.film import Film
 from interp.cli.gallery import Gallery
+from interp.cli.live import Live
 from interp.cli.microscope import Microscope
 from interp.cli.options import Images, ModelName, ModelOptions, OneModel, SaveOptions, Saving, Words, layers_of, photos, target_of
 from interp.cli.publish import Make, publish, tell
@@ -202,6 +203,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "microscope": Microscope,
     "film": Film,
     "evolve": Evolve,
+    "live": Live,
     "methods": Methods,
     "metrics": Metrics,
     "rerun": Rerun,
