@@ -1,4 +1,4 @@
-"""From a `Timeline` to a finished run folder: shared by ``interp film`` and ``interp evolve``."""
+"""From a `Timeline` to a finished run folder: shared by ``interp film``, ``interp evolve`` and the scripts that watch a training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from interp.films import Timeline
     from interp.report.film import Asked
-    from interp.report.product import Tick
+    from interp.report.film_page import View
+    from interp.report.product import Product, Tick
     from interp.runs import InputEntry, ModelEntry
 
 
@@ -56,6 +57,10 @@ class Taken:
     model: ModelEntry
     inputs: tuple[InputEntry, ...]
     tell: Sequence[str] = ()
+    own: Product | None = None
+    """What a script shows beside the film, on the same page and before it."""
+    views: Sequence[View] = ()
+    """And on the slider, below what the film has there."""
 
 
 def publish_film(
@@ -80,9 +85,9 @@ def publish_film(
     from interp.core.machine import machine
     from interp.core.repeatable import Repeatable
     from interp.report.film import film
-    from interp.report.film_page import write
+    from interp.report.film_page import joined, write
     from interp.runs import Place, Run, default_folder
-    from interp.runs.origin import program_of
+    from interp.runs.origin import neighbours_of, program_of
 
     folder = saving.out or default_folder(Path("results"), experiment, reference, config, datetime.now())
     with Place(folder, or_next=saving.out is None) as place, Repeatable() as repeatable, bars() as tick:
@@ -96,12 +101,14 @@ def publish_film(
             seed=seed,
             machine=machine(device),
             model=taken.model,
-            inputs=tuple(dict.fromkeys(taken.inputs)),
+            inputs=tuple(dict.fromkeys((*taken.inputs, *neighbours_of(config)))),
             command=command_line(config),
             parent=saving.parent,
         )
         with run:
             filmed = film(taken.timeline, asked, tick)
+            if taken.own is not None:
+                filmed = joined(taken.own, filmed, taken.views)
             run.unrepeatable(repeatable.reasons)
             write(filmed, run, tick, question_of(config), saving.formats, saving.dpi, saving.webp_quality)
     for line in taken.tell:

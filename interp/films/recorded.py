@@ -11,9 +11,9 @@ from jaxtyping import Float
 
 from interp.core.depth import evenly
 from interp.errors import InterpError, UnknownName, nearest
-from interp.films.timeline import MOST_MOMENTS, Curve, Probe, Timeline
+from interp.films.timeline import MOST_MOMENTS, Curve, Probe, Timeline, UnitImages
 from interp.watching import Record, Recording
-from interp.watching.looking import ACTIVATIONS, GRADCAM, KERNELS, STATISTICS
+from interp.watching.looking import ACTIVATIONS, GRADCAM, IMAGES, KERNELS, SILENT, STATISTICS, UNIT_SCORES
 
 SUMMARIES = ("norm", "change", "stable_rank", "effective_rank", "dead", "structured")
 """What `Timeline.summaries` has of a convolution, as far as it was measured."""
@@ -31,6 +31,8 @@ def of(recording: Recording, layers: Sequence[str] = (), probe: int = 0) -> Time
         raise UnknownName(f"there is no probe image {probe}: the recording has {len(head.probes)}, 0 to {len(head.probes) - 1}")
     wanted = [f"{KERNELS}/{layer}" for layer in kept] + [f"{STATISTICS}/{layer}/noise_p" for layer in kept]
     wanted += [f"{ACTIVATIONS}/{one.layer}" for one in head.plan.activations] + [f"{GRADCAM}/{layer}" for layer in head.plan.gradcam]
+    of_units = [IMAGES, UNIT_SCORES, SILENT] if head.plan.units else []
+    wanted += of_units
     # A session that goes on from a step may have made a record of it again.
     latest = {record.step: record for record in recording.records}
     whole = [record for record in latest.values() if all(map(record.has, wanted))]
@@ -40,6 +42,7 @@ def of(recording: Recording, layers: Sequence[str] = (), probe: int = 0) -> Time
     weights: dict[str, list[np.ndarray]] = {layer: [] for layer in kept}
     noise: dict[str, list[np.ndarray]] = {layer: [] for layer in kept}
     maps: dict[str, list[np.ndarray]] = {}
+    climbed: dict[str, list[np.ndarray]] = {}
     for record in moments:
         # A record keeps its arrays: a copy of it is read, and let go.
         once = replace(record)
@@ -48,6 +51,8 @@ def of(recording: Recording, layers: Sequence[str] = (), probe: int = 0) -> Time
             noise[layer].append(once.array(f"{STATISTICS}/{layer}/noise_p"))
         for name in (name for name in wanted if name.startswith((f"{ACTIVATIONS}/", f"{GRADCAM}/"))):
             maps.setdefault(name, []).append(once.array(name)[probe].astype(np.float32))
+        for name in of_units:
+            climbed.setdefault(name, []).append(once.array(name))
     return Timeline(
         head.network.reference,
         "step",
@@ -60,6 +65,7 @@ def of(recording: Recording, layers: Sequence[str] = (), probe: int = 0) -> Time
         tuple(Curve(name, *recording.curve(name)) for name in recording.names),
         _probe(recording, moments, {name: np.stack(each) for name, each in maps.items()}, probe),
         _notes(recording, len(latest), len(whole), len(moments)),
+        images=_images(recording, {name: np.stack(each) for name, each in climbed.items()}),
     )
 
 
@@ -106,6 +112,14 @@ def _probe(recording: Recording, moments: Sequence[Record], maps: dict[str, np.n
         {layer: maps[f"{GRADCAM}/{layer}"] for layer in head.plan.gradcam},
         tuple(classes[target] if classes else str(target) for target in said),
     )
+
+
+def _images(recording: Recording, climbed: dict[str, np.ndarray]) -> UnitImages | None:
+    if not climbed:
+        return None
+    images = climbed[IMAGES]
+    colours: np.ndarray = np.repeat(images, 3, axis=4) if images.shape[4] == 1 else images
+    return UnitImages(tuple(map(str, recording.header.plan.units)), colours, climbed[UNIT_SCORES], climbed[SILENT])
 
 
 def _summaries(recording: Recording, layer: str) -> dict[str, Curve]:

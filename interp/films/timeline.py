@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
 MOST_MOMENTS = 48
 """Moments that filters and maps are followed through, evenly over those there are; curves of numbers have them all."""
@@ -38,13 +38,28 @@ class Probe:
 
 
 @dataclass(frozen=True, eq=False)
+class UnitImages:
+    """What was optimized for ``units`` at every moment, each image from where that of the moment before had ended.
+
+    ``scores`` are what the ascent reached, in the unit of the activation or score; ``silent``: the unit never fired, so that there was
+    nothing to climb.
+    """
+
+    units: tuple[str, ...]
+    images: UInt8[np.ndarray, "moments units h w 3"]
+    scores: Float[np.ndarray, "moments units"]
+    silent: Bool[np.ndarray, "moments units"]
+
+
+@dataclass(frozen=True, eq=False)
 class Timeline:
     """A network at ``steps``, which ``names`` stand for in figures; ``axis`` says what they count.
 
     ``weights`` by layer; ``noise_p`` of the same layers (`interp.kernels.noise`), NaN where it was not asked; ``coloured`` are the layers
     that see red, green and blue. ``summaries``: of every convolution, the means over its filters and shares of them
     (`interp.watching.filters.summed_up`); ``numbers``: what the user gave, such as the loss. ``matched``: units were matched from
-    moment to moment, rather than kept by their index. ``notes`` are sentences on what is left out, or was done to the units.
+    moment to moment, rather than kept by their index. ``images`` of units, where some were optimized.
+    ``notes`` are sentences on what is left out, or was done to the units.
     """
 
     reference: str
@@ -59,6 +74,7 @@ class Timeline:
     probe: Probe | None = None
     notes: tuple[str, ...] = ()
     matched: bool = False
+    images: UnitImages | None = None
 
     @property
     def filters(self) -> dict[str, int]:

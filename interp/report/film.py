@@ -11,7 +11,7 @@ import numpy as np
 
 from interp.comparisons.scaling import number
 from interp.figures import film as moving
-from interp.films import Timeline, curves, frames, multiples, onsets, probing
+from interp.films import Timeline, climbs, curves, frames, multiples, onsets, probing
 from interp.films.matching import LIKE, UNLIKE, Identity, identity
 from interp.films.moved import Moved, moved
 from interp.films.onset import LEAST_P, NEVER, Onset, onset
@@ -23,9 +23,10 @@ from interp.runs import Tolerance
 from interp.site import Link, Table
 
 FILTERS, CURVES, MOVED = "Filters over time", "Curves", "Which filters moved, and where to"
-PHOTOGRAPH, ONSET = "One photograph over time", "First sign of structure"
+PHOTOGRAPH, UNITS, ONSET = "One photograph over time", "Images of units over time", "First sign of structure"
 FILMED = {f"{kind}/*": Tolerance.DERIVED for kind in ("kernels_shown", "onset", "curves", "metrics", "figures")}
 HEADERS = ("layer", "filter", "distance", "cosine", "size", "least_cosine_to_previous", "jumps", "structure_from")
+CLIMBED = "each going on from the image of the record before, so that a few steps are enough and images change as the unit does."
 _ROWS = 10  # of a layer, in the table on the page: the file has all
 
 
@@ -119,7 +120,7 @@ def _figures(timeline: Timeline, found: Mapping[str, Followed], asked: Asked) ->
             )
         )
     result += [_of_moved(timeline, layer, one, found) for layer, one in found.items()]
-    return [*result, *_of_photograph(timeline, moments), *_of_onset(timeline, found, moments, asked)]
+    return [*result, *_of_photograph(timeline, moments), *_of_units(timeline, moments), *_of_onset(timeline, found, moments, asked)]
 
 
 def _of_moved(timeline: Timeline, layer: str, one: Followed, found: Mapping[str, Followed]) -> Figure:
@@ -141,6 +142,18 @@ def _of_photograph(timeline: Timeline, moments: list[int]) -> list[Figure]:
         "moment, and Grad-CAM of the class, signed, in the unit of the score. Each row has one scale for all moments."
     )
     return [Figure("photograph", grid, "Activations and Grad-CAM of one photograph by moments", caption, PHOTOGRAPH)]
+
+
+def _of_units(timeline: Timeline, moments: list[int]) -> list[Figure]:
+    images = timeline.images
+    if images is None:
+        return []
+    grid = climbs.figure(images, timeline.names, moments, "What units look for while the network learns")
+    caption = (
+        f"Images optimized for {min(len(images.units), climbs.UNITS)} of {len(images.units)} units, {CLIMBED} Below each image is its "
+        "score: what the unit answers to it. 'silent': the unit never fired, and the image is where the ascent began."
+    )
+    return [Figure("units", grid, "Images optimized for units, by moments", caption, UNITS)]
 
 
 def _of_onset(timeline: Timeline, found: Mapping[str, Followed], moments: list[int], asked: Asked) -> list[Figure]:
@@ -168,14 +181,21 @@ def _of_onset(timeline: Timeline, found: Mapping[str, Followed], moments: list[i
 def _films(timeline: Timeline, found: Mapping[str, Followed], asked: Asked) -> list[Film]:
     result = []
     for layer, one in found.items():
-        drawn = frames.with_clock(frames.of_filters(one.tiles), timeline.names, timeline.steps)
-        options = moving.FilmOptions(seconds=min(8.0, max(3.0, 0.25 * len(drawn))))
-        data = moving.mp4(drawn, options) if asked.mp4 else None
         caption = f"By index line by line; the bar is the part of the training. Colours: {one.tiles.said}; one scale for all moments."
-        size = (int(drawn.shape[1]), int(drawn.shape[2]))
-        alt = f"Film of the filters of {layer}"
-        result.append(Film(_stem("filters", layer, found), moving.webp(drawn, options), data, size, alt, caption, FILTERS))
+        told = (f"Film of the filters of {layer}", caption, FILTERS)
+        result.append(_moving(_stem("filters", layer, found), frames.of_filters(one.tiles), timeline, asked, told))
+    if timeline.images is not None:
+        told = ("Film of the images of units", f"Images optimized for units, {CLIMBED}", UNITS)
+        result.append(_moving("units", climbs.sheets(timeline.images), timeline, asked, told))
     return result
+
+
+def _moving(stem: str, pictures: frames.Frames, timeline: Timeline, asked: Asked, told: tuple[str, str, str]) -> Film:
+    """With the clock above; ``told``: what is seen, the caption, the section."""
+    drawn = frames.with_clock(pictures, timeline.names, timeline.steps)
+    options = moving.FilmOptions(seconds=min(8.0, max(3.0, 0.25 * len(drawn))))
+    data = moving.mp4(drawn, options) if asked.mp4 else None
+    return Film(stem, moving.webp(drawn, options), data, (int(drawn.shape[1]), int(drawn.shape[2])), *told)
 
 
 def _stem(what: str, layer: str, found: Mapping[str, Followed]) -> str:
@@ -193,6 +213,8 @@ def _arrays(timeline: Timeline, found: Mapping[str, Followed]) -> dict[str, np.n
     if timeline.probe is not None:
         arrays |= {f"activations/{layer}": maps for layer, maps in timeline.probe.activations.items()}
         arrays |= {f"gradcam/{layer}": maps for layer, maps in timeline.probe.gradcam.items()}
+    if timeline.images is not None:
+        arrays |= {f"units/{name}": getattr(timeline.images, name) for name in ("images", "scores", "silent")}
     return arrays | curves.numbers_of(timeline.summaries) | curves.numbers_of({"numbers": {one.name: one for one in timeline.numbers}})
 
 
@@ -215,7 +237,11 @@ def _metrics(timeline: Timeline, found: Mapping[str, Followed]) -> dict[str, obj
                 "first_step": {timeline.names[k]: first.count(k) for k in sorted({*first} - {NEVER})},
             }
         layers[layer] = numbers
-    return {"steps": list(timeline.steps), "layers": layers}
+    found_units: dict[str, object] = {}
+    if timeline.images is not None:
+        scores = timeline.images.scores.T.astype(np.float64)
+        found_units = {"units": {unit: [_finite(score) for score in own] for unit, own in zip(timeline.images.units, scores, strict=True)}}
+    return {"steps": list(timeline.steps), "layers": layers, **found_units}
 
 
 def _finite(value: float) -> float | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,15 +60,16 @@ preprocess = {"size": (8, 8), "resize": 8, "mean": (0.0,), "std": (1.0,)}
 """
 
 
-def trained(folder: Path, steps: int = 40, every: int = 10, *, close: bool = True) -> Digits:
-    """A recording of so many steps on scikit-learn's digits; the network at the end."""
+def trained(folder: Path, steps: int = 40, every: int = 10, *, close: bool = True, units: Sequence[str] = ()) -> Digits:
+    """A recording of so many steps on scikit-learn's digits, with images of ``units``; the network at the end."""
     data = load_digits()
     images, labels = torch.tensor(data.images / 16, dtype=torch.float32)[:, None], torch.tensor(data.target)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Digits()
         optimizer = torch.optim.SGD(network.parameters(), lr=0.3, momentum=0.9)
-        recorder = watch(network, folder, images[:2], every=every, budget=None, kernels=["conv1", "conv2"], detail=DETAIL)
+        kept: dict[str, Any] = {"kernels": ["conv1", "conv2"], "detail": DETAIL, "units": units}
+        recorder = watch(network, folder, images[:2], every=every, budget=None, **kept)
         for step in range(steps):
             batch = slice(32 * step, 32 * step + 32)
             loss = F.cross_entropy(network(images[batch]), labels[batch])
