@@ -156,7 +156,7 @@ def round_numbers(arrays: Sequence[NDArray[np.float64]], most: int = 4) -> tuple
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     if low == high:
-        low, high = low - 0.5, high + 0.5
+        low, high = (low - 0.5, high + 0.5) if low else (0.0, 1.0)  # nothing but zeros: of a share there is nothing below
     ticks = MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     return tuple(float(tick) for tick in ticks)
 

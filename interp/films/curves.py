@@ -32,18 +32,22 @@ def layers(timeline: Timeline) -> list[str]:
     return evenly([layer for layer, found in timeline.summaries.items() if found], LAYERS)
 
 
+def numbers(timeline: Timeline) -> list[Curve]:
+    """What the user gave that has a line: two values or more; a count of epochs behind the others."""
+    return sorted((curve for curve in timeline.numbers if _drawable(curve)), key=lambda curve: curve.name == "epoch")
+
+
 def figure(timeline: Timeline, title: str) -> Grid:
     """A panel for each number and each statistic, three in a row, all from the first step to the last; the key beside the numbers."""
     first, last = ends(timeline)
     shown = layers(timeline)
-    numbers: list[Panel] = [
+    given: list[Panel] = [
         CurvePanel(((" ", even(curve, first, last)),), timeline.axis, curve.name, x_range=(first, last))
-        for curve in timeline.numbers[:NUMBERS]
-        if _drawable(curve)
+        for curve in numbers(timeline)[:NUMBERS]
     ]
     statistics = [_statistic(timeline, name, shown, first, last) for name in TITLES]
     key, below = KeyPanel(tuple(shown)), [panel for panel in statistics if panel is not None]
-    lines = (*_rows([*numbers, key]), *_rows(below)) if numbers else _rows([*below, key])
+    lines = (*_rows([*given, key]), *_rows(below)) if given else _rows([*below, key])
     return Grid(lines, title=title, panel_size=3.0)
 
 

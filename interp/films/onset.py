@@ -16,12 +16,12 @@ NEVER = -1
 
 @dataclass(frozen=True, eq=False)
 class Onset:
-    """``p`` of each filter at each moment. ``threshold``: the largest p that Benjamini-Hochberg accepts among all filters and moments at
-    `LEVEL`, 0 where it accepts none. ``first``: the moment from which on a filter's p stays at or below it, `NEVER` where it does not at
-    the last; ``tested``: filters of which it was asked at every moment."""
+    """``p`` of each filter at each moment. ``thresholds``: the largest p that Benjamini-Hochberg accepts at `LEVEL` among the filters of
+    each moment, 0 where it accepts none; how many moments there are does not count. ``first``: the moment from which on a filter is
+    accepted at all later ones, `NEVER` where it is not at the last; ``tested``: filters of which it was asked at every moment."""
 
     p: Float[np.ndarray, "moments out"]
-    threshold: float
+    thresholds: Float[np.ndarray, " moments"]
     first: Int[np.ndarray, " out"]
     tested: Bool[np.ndarray, " out"]
 
@@ -29,10 +29,13 @@ class Onset:
 def onset(p: Float[np.ndarray, "moments out"]) -> Onset:
     """The `Onset` of a layer's filters; NaN is not asked."""
     tested = np.isfinite(p).all(axis=0)
-    asked = p[:, tested]
-    accepted = asked.ravel()[discoveries(asked.ravel().astype(np.float64), LEVEL)] if asked.size else asked.ravel()
-    threshold = float(accepted.max()) if len(accepted) else 0.0
-    above = np.where(np.isnan(p), True, p > threshold)
+    thresholds = np.array([_threshold(own[tested].astype(np.float64)) for own in p])
+    above = np.where(np.isnan(p), True, p > thresholds[:, None])
     # One behind the last moment that is above: from there on it stays below.
     after = np.where(above.any(axis=0), len(p) - np.argmax(above[::-1], axis=0), 0)
-    return Onset(p, threshold, np.where(after < len(p), after, NEVER), tested)
+    return Onset(p, thresholds, np.where(after < len(p), after, NEVER), tested)
+
+
+def _threshold(p: Float[np.ndarray, " n"]) -> float:
+    accepted = p[discoveries(p, LEVEL)]
+    return float(accepted.max()) if len(accepted) else 0.0

@@ -21,7 +21,7 @@ def when(onset: Onset, channel: int, names: Sequence[str]) -> str:
 
 
 def figure(layer: str, onset: Onset, names: Sequence[str], filters: Sequence[int], moments: Sequence[int], title: str) -> Grid:
-    """-log10 p of ``filters`` (rows) at ``moments`` (columns); a dot where p is at or below the threshold and stays there."""
+    """-log10 p of ``filters`` (rows) at ``moments`` (columns); a dot where p is accepted here and at all later moments."""
     p = np.maximum(onset.p[np.ix_(moments, filters)].T.astype(np.float64), 1e-12)
     values = -np.log10(p)
     scale = Scale.positive([values, [-np.log10(LEAST_P)]], label="\u2212log10 p against noise")

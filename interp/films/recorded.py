@@ -38,7 +38,9 @@ def of(recording: Recording, layers: Sequence[str] = (), probe: int = 0) -> Time
     whole = [record for record in latest.values() if all(map(record.has, wanted))]
     if len(whole) < 2:
         raise InterpError(f"`{recording.folder}` holds {_count(len(whole))} with all parts: a film needs two or more")
-    moments = evenly(whole, MOST_MOMENTS)
+    moments, unfinite = _finite(evenly(whole, MOST_MOMENTS), kept)
+    if len(moments) < 2:
+        raise InterpError(f"`{recording.folder}` holds {_count(len(moments))} with finite weights: a film needs two or more")
     weights: dict[str, list[np.ndarray]] = {layer: [] for layer in kept}
     noise: dict[str, list[np.ndarray]] = {layer: [] for layer in kept}
     maps: dict[str, list[np.ndarray]] = {}
@@ -60,11 +62,11 @@ def of(recording: Recording, layers: Sequence[str] = (), probe: int = 0) -> Time
         tuple(f"step {record.step}" for record in moments),
         {layer: np.stack(each) for layer, each in weights.items()},
         {layer: np.stack(each) for layer, each in noise.items()},
-        frozenset(layer for layer in kept if layer == head.plan.convolutions[0].layer and head.shape[0] == 3),
+        frozenset(_coloured(recording) & set(kept)),
         {one.layer: _summaries(recording, one.layer) for one in head.plan.convolutions},
         tuple(Curve(name, *recording.curve(name)) for name in recording.names),
         _probe(recording, moments, {name: np.stack(each) for name, each in maps.items()}, probe),
-        _notes(recording, len(latest), len(whole), len(moments)),
+        (*_notes(recording, len(latest), len(whole), len(moments) + len(unfinite)), *_diverged(unfinite)),
         images=_images(recording, {name: np.stack(each) for name, each in climbed.items()}),
     )
 
@@ -133,9 +135,36 @@ def _notes(recording: Recording, records: int, whole: int, moments: int) -> tupl
         found.append(f"Records that lack a part are left out: {records - whole} of {records}.")
     if moments < whole:
         found.append(f"Filters and maps are shown at {moments} moments, evenly over the {whole} that were recorded.")
-    if not recording.complete:
+    if recording.passed_over:
+        share = "" if recording.share is None else f", which took {recording.share:.1%} of the training's time"
+        found.append(f"{_count(recording.passed_over).capitalize()} that were due did not fit the budget of the recorder{share}.")
+    if recording.ended_by is not None:
+        found.append(f"The training ended with {recording.ended_by} at step {recording.last_step}.")
+    elif not recording.complete:
         found.append("The recording was not closed when it was read: it may have gone on since.")
     return tuple(found)
+
+
+def _finite(moments: Sequence[Record], kept: Sequence[str]) -> tuple[list[Record], list[Record]]:
+    """Records whose kept weights are finite, and the others: a training may diverge."""
+    found: tuple[list[Record], list[Record]] = ([], [])
+    for record in moments:
+        once = replace(record)
+        found[not all(np.isfinite(once.array(f"{KERNELS}/{layer}")).all() for layer in kept)].append(record)
+    return found
+
+
+def _diverged(records: Sequence[Record]) -> tuple[str, ...]:
+    """A sentence on what was left out because its weights are not finite."""
+    if not records:
+        return ()
+    return (f"Left out: {_count(len(records))} from step {records[0].step} on whose weights hold NaN or infinite values.",)
+
+
+def _coloured(recording: Recording) -> set[str]:
+    """The convolution that sees red, green and blue, if there is one."""
+    convolutions = recording.header.plan.convolutions
+    return {convolutions[0].layer} if convolutions and recording.header.shape[0] == 3 else set()
 
 
 def _count(records: int) -> str:

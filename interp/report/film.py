@@ -108,8 +108,10 @@ def _figures(timeline: Timeline, found: Mapping[str, Followed], asked: Asked) ->
         caption = (
             f"Lines: {len(curves.layers(timeline))} of {len(timeline.summaries)} convolutions, through every moment that was measured. All "
             "panels have the same axis. Dead: above 0 at no place of no probe image. Told from noise: accepted by Benjamini-Hochberg at "
-            f"{LEVEL:.0%} among the filters tested."
+            f"{LEVEL:.0%} among the filters tested at the moment; it comes and goes where few filters of a layer have structure."
         )
+        left = len(curves.numbers(timeline)) - curves.NUMBERS
+        caption += f" {left} more of the numbers are in arrays.safetensors." if left > 0 else ""
         result.append(
             Figure(
                 "curves",
@@ -167,12 +169,11 @@ def _of_onset(timeline: Timeline, found: Mapping[str, Followed], moments: list[i
         grid = onsets.figure(layer, one.onset, timeline.names, shown, moments, f"Filters of {layer}: noise or structure")
         never = int((one.onset.first[one.onset.tested] == NEVER).sum())
         total = int(one.onset.tested.sum())
-        accepted = f"p \u2264 {number(one.onset.threshold)}" if one.onset.threshold > 0 else "no p"
         caption = (
-            f"Colour: how far a filter is from noise (p of three statistics against two nulls). A dot: p is accepted here and at all later "
-            f"moments. Benjamini-Hochberg at {LEVEL:.0%} over {total} filters x {len(timeline.steps)} moments accepts {accepted}; {never} "
-            f"of the filters never stay there. As no p is below {number(LEAST_P)}, it can accept one only where about "
-            f"{LEAST_P / LEVEL:.0%} of all are as small: 'never' is no proof of noise."
+            "Colour: how far a filter is from noise (p of three statistics against two nulls). A dot: Benjamini-Hochberg at "
+            f"{LEVEL:.0%} among the {total} filters of the moment, as in the curves, accepts it here and at all later moments; {never} of "
+            f"the filters do not have it at the last. As no p is below {number(LEAST_P)}, one is accepted only where about "
+            f"{LEAST_P / LEVEL:.0%} of the filters are as small: 'never' is no proof of noise."
         )
         result.append(Figure(_stem("onset", layer, found), grid, f"First sign of structure in the filters of {layer}", caption, ONSET))
     return result
@@ -231,7 +232,7 @@ def _metrics(timeline: Timeline, found: Mapping[str, Followed]) -> dict[str, obj
         if one.onset is not None:
             first = [int(k) for k in one.onset.first[one.onset.tested]]
             numbers["structure"] = {
-                "threshold": one.onset.threshold,
+                "thresholds": one.onset.thresholds.tolist(),
                 "tested": len(first),
                 "never": first.count(NEVER),
                 "first_step": {timeline.names[k]: first.count(k) for k in sorted({*first} - {NEVER})},

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from courses import Digits, trained
+from courses import DETAIL, Digits, trained
 from safetensors.numpy import save_file
 
 from interp.core.model import Model
@@ -19,7 +19,7 @@ from interp.films.checkpoints import Wanted
 from interp.films.row import Order, row
 from interp.images import Preprocess
 from interp.images import load as photos
-from interp.watching import Recording
+from interp.watching import Recording, watch
 from interp.zoo import load
 
 
@@ -54,6 +54,47 @@ def test_a_recording_is_followed_from_its_first_step_to_its_last(recording: Path
     assert (found.probe.activations[layer][-1] == maps[channel]).all()
     assert np.abs(maps[channel]).mean() == np.abs(maps).mean(axis=(1, 2)).max()
     assert found.notes == ()
+
+
+def test_a_network_without_convolutions_has_a_film_too(tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 5))
+    with watch(network, tmp_path / "run", torch.rand(2, 3, 2, 2), every=1, kernels=["1"], budget=None) as recorder:
+        recorder.step()
+    found = recorded.of(Recording.read(tmp_path / "run"))
+    assert {layer: weights.shape for layer, weights in found.weights.items()} == {"1": (2, 5, 12, 1, 1)}
+    assert (found.coloured, found.summaries) == (frozenset(), {})
+
+
+def test_a_training_that_diverges_is_followed_as_far_as_it_goes(tmp_path: Path) -> None:
+    network = Digits()
+    recorder = watch(network, tmp_path / "run", torch.rand(2, 1, 8, 8), every=1, kernels=["conv1"], budget=None, detail=DETAIL)
+    for step in range(4):
+        if step == 2:
+            network.conv1.weight.data[0, 0, 0, 0] = torch.nan
+        recorder.step()
+    recorder.close(ZeroDivisionError())
+    found = recorded.of(Recording.read(tmp_path / "run"))
+    assert found.steps == (0, 1, 2)
+    assert "Left out: 2 records from step 3 on whose weights hold NaN or infinite values." in found.notes
+    assert "The training ended with ZeroDivisionError at step 4." in found.notes
+    assert not any("closed" in note for note in found.notes)
+
+
+def test_records_that_did_not_fit_the_budget_are_told(tmp_path: Path) -> None:
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 0.01
+        return now[0]
+
+    with watch(Digits(), tmp_path / "run", torch.rand(2, 1, 8, 8), every=1, budget=0.001, detail=DETAIL, clock=clock) as recorder:
+        for _ in range(3):
+            recorder.step()
+    read = Recording.read(tmp_path / "run")
+    assert read.steps == (0, 3)
+    assert read.share is not None
+    said = f"{read.passed_over} records that were due did not fit the budget of the recorder, which took {read.share:.1%} of the training's"
+    assert recorded.of(read).notes[0].startswith(said)
 
 
 def test_a_recording_is_read_while_it_is_written(copy: Path) -> None:
