@@ -62,8 +62,6 @@ class Scan:
         publish_on("scan", self, data, make, lambda metrics: tell_skipped([(name, why) for name, why in metrics["skipped"]]), self.labels)
 
 
-
-
 @contextmanager
 def kept(parent: Path, command: object) -> Iterator[tuple[Path, Callable[[Step, Tick], None]]]:
     """A checkpoint in a hidden file of ``parent``, found again by the same ``command``; removed once the pass is complete.

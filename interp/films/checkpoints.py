@@ -97,7 +97,7 @@ def _look(
         found.activations = {layer: maps[0] for layer, maps in answers.activations.items()}
         found.target = int(answers.scores[0].argmax())
         for followed in (followed for followed in plan.convolutions if followed.read):
-            columns[followed.layer]["dead"] = answers.dead[followed.read]
+            columns[followed.layer] |= {"dead": answers.dead[followed.read], "unknown": answers.unknown[followed.read]}
         if plan.gradcam:
             maps = gradcam.of(model, images, [Unit(model.output, found.target)], plan.gradcam)[0]
             found.gradcam = {layer: maps[layer].values for layer in plan.gradcam}

@@ -14,7 +14,7 @@
 Callbacks: `LightningWatch` for Lightning, `TrainerWatch` for the Trainer of Hugging Face; both are loaded when first asked for.
 
 The folder of a recording, format 1. All JSON is strict; every file is written whole, beside its name, and then renamed, except for
-``scalars.jsonl``, which grows line by line. So it may be read at any moment of the training.
+``scalars.jsonl``, which grows by whole lines. So it may be read at any moment of the training.
 
 ``watch.json``
     The `Header`: which network (its layers and their shapes), probes and their hashes, the `Plan` of what is followed (layers, channels,
@@ -24,8 +24,14 @@ The folder of a recording, format 1. All JSON is strict; every file is written w
 ``scalars.jsonl``
     One line for each step at which the user gave numbers: ``{"step": 7, "seconds": 0.4, "numbers": {"loss": 2.1}}``, with ``epoch``
     (how many are over) at the end of one; null for what is not finite. And events: ``{"event": "begun", "session": 1, "step": 0, ...}``,
-    ``"passed over"`` (a record did not fit the budget: the first of several), ``"closed"`` (with ``share``, the recorder's part of the
-    time, and ``error``). A last line without a newline is being written.
+    ``"passed over"`` (a record did not fit the budget: the first of several), ``"closed"`` (with ``spent``, the recorder's seconds,
+    ``share``, that of the time, ``passed_over``, records left out since the last one, and ``error``). A last line without a newline
+    is being written.
+
+    With a budget, lines of numbers are written several at once where writing is dear for the time that steps take: they wait in memory
+    for half a second at most while steps go on. Nothing waits where a record, an event or the end of an epoch is written, at
+    `Recorder.flush`, and where the process ends, by an exception too. Of a process that is killed the lines that waited are lost, those
+    of its last half second at most.
 ``records/000100.json``, ``records/000100.safetensors``
     The record of step 100, and of a second session (one that was resumed) ``000100-2``. The arrays come first: without the other file
     they are no record yet. The JSON is the `Entry`: step, seconds, cost, classes explained, what is missing and why, a summary of each

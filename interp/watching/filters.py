@@ -57,13 +57,14 @@ def _noise(kernels: Kernels, tested: int, seed: int) -> Float[np.ndarray, " out"
 def summed_up(columns: Mapping[str, np.ndarray]) -> dict[str, float]:
     """A layer in a few numbers: means over the filters, the share that is ``dead``, the share of those tested that is ``structured``.
 
-    Structured are those that Benjamini-Hochberg accepts at the level of `interp.kernels.noise`. What is defined for no filter is
-    left out.
+    Structured are those that Benjamini-Hochberg accepts at the level of `interp.kernels.noise`. The dead are counted among the filters
+    that are not ``unknown`` (see `interp.watching.seeing`), where that column is given. What is defined for no filter is left out.
     """
-    means = {name: column[np.isfinite(column)] for name, column in columns.items() if name not in ("noise_p", "dead")}
+    means = {name: column[np.isfinite(column)] for name, column in columns.items() if name not in ("noise_p", "dead", "unknown")}
     found = {name: float(values.mean(dtype=np.float64)) for name, values in means.items() if len(values)}
     if "dead" in columns:
-        found["dead"] = float(columns["dead"].mean())
+        known = columns["dead"][~columns["unknown"]] if "unknown" in columns else columns["dead"]
+        found |= {"dead": float(known.mean())} if len(known) else {}
     asked = columns["noise_p"][np.isfinite(columns["noise_p"])] if "noise_p" in columns else np.empty(0)
     if len(asked):
         found["structured"] = float(discoveries(asked, LEVEL).mean())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +28,7 @@ class Folder:
     def __init__(self, path: Path, lock: Lock | None) -> None:
         self.path = path
         self._lock = lock
-        self._file = (path / scalars.NAME).open("a", encoding="utf-8", buffering=1)
+        self._file = (path / scalars.NAME).open("ab", buffering=0)
 
     @classmethod
     def begin(cls, path: Path, header: Header, probes: NDArray[np.float32]) -> Folder:
@@ -58,9 +57,11 @@ class Folder:
         except OSError as error:
             raise BadFile(f"`{path}` cannot be written: {error.strerror}") from None
 
-    def line(self, **values: Any) -> None:
-        """Append a line to ``scalars.jsonl``; OSError where the disk refuses."""
-        self._file.write(scalars.text_of(values))
+    def append(self, lines: str) -> None:
+        """Append whole lines to ``scalars.jsonl``, in one write; OSError where the disk refuses."""
+        left = memoryview(lines.encode())
+        while left:  # a disk that is nearly full may take a part
+            left = left[self._file.write(left) or 0 :]
 
     def record(self, entry: Entry, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Write a record: the arrays first, and last its entry, by which it is one. OSError where the disk refuses."""

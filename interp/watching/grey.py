@@ -8,9 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.core.model import Model
+from interp.watching.precision import Exact
 
 
-class _InColour(Model):
+class _InColour(Exact):
     """Takes RGB, of which the network sees the mean over the colours."""
 
     def normalized(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1 h w"]:

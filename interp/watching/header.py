@@ -17,6 +17,7 @@ from interp.runs.origin import versions
 from interp.runs.partial import write_whole
 from interp.runs.plain import canonical, plain, portable
 from interp.watching.detail import Detail
+from interp.watching.interval import Interval
 from interp.watching.plan import Plan
 from interp.watching.probes import Probes
 
@@ -72,9 +73,7 @@ class Header:
     budget: float | int | None
 
 
-def header_of(
-    model: Model, probes: Probes, plan: Plan, detail: Detail, every: int | None, epochs: int | None, budget: float | int | None
-) -> Header:
+def header_of(model: Model, probes: Probes, plan: Plan, detail: Detail, interval: Interval, budget: float | None) -> Header:
     """The `Header` of a recording that begins now."""
     layers = tuple(Structure(layer.name, layer.kind, layer.shape) for layer in model.layers)
     count = sum(parameter.numel() for parameter in model.module.parameters())
@@ -83,7 +82,7 @@ def header_of(
     channels, rows, cols = probes.images.shape[1:]
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     shape = (int(channels), int(rows), int(cols))
-    return Header(now, versions(), network, probes.preprocess, entries, shape, plan, detail, every, epochs, budget)
+    return Header(now, versions(), network, probes.preprocess, entries, shape, plan, detail, interval.every, interval.epochs, budget)
 
 
 def write(header: Header, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from interp.errors import InterpError
+from interp.watching.counts import whole
 
 # Where nothing is said.
 _STEPS = 100
@@ -18,12 +18,9 @@ class Interval:
     epochs: int | None
 
     @classmethod
-    def of(cls, every: int | None, epochs: int | None) -> Interval:
+    def of(cls, every: object, epochs: object) -> Interval:
         """100 steps where neither is given; raises InterpError where one is no count."""
-        for name, value in (("every", every), ("epochs", epochs)):
-            if value is not None and value < 1:
-                raise InterpError(f"`{name}` is {value}: give how many there are from one record to the next, 1 or more")
-        return cls(_STEPS if every is None and epochs is None else every, epochs)
+        return cls(_STEPS if every is None and epochs is None else _count("every", every), _count("epochs", epochs))
 
     def at_step(self, before: int, now: int) -> bool:
         """Whether a multiple lies behind ``before`` and up to ``now``: steps may be counted in larger strides."""
@@ -31,3 +28,7 @@ class Interval:
 
     def at_epoch(self, count: int) -> bool:
         return self.epochs is not None and count % self.epochs == 0
+
+
+def _count(name: str, value: object) -> int | None:
+    return None if value is None else whole(name, value, 1, "give how many there are from one record to the next, 1 or more")

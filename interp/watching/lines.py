@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from interp.errors import BadFile
 
@@ -16,8 +16,7 @@ BEGUN, PASSED_OVER, CLOSED = "begun", "passed over", "closed"
 """Events: a session begins; a record that was due is left out for the budget's sake (the first of several in a row); the end."""
 
 
-@dataclass(frozen=True)
-class Numbers:
+class Numbers(NamedTuple):
     """What the user gave at a ``step``, ``seconds`` into the training; ``epoch``: how many are over, where this is the end of one."""
 
     step: int
@@ -49,15 +48,21 @@ class Lines:
         return any(start < step for start in self.starts[session:])
 
 
-def text_of(line: Mapping[str, Any]) -> str:
-    """One line, with the newline; numbers that are not finite become null."""
-    values = {name: _finite(value) for name, value in line.get("numbers", {}).items()}
-    whole = {**line, "numbers": values} if values else dict(line)
-    return json.dumps(whole, separators=(",", ":"), allow_nan=False) + "\n"
+_encoded = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def text_of(event: Mapping[str, Any]) -> str:
+    """The line of an event, with the newline."""
+    return _encoded(event) + "\n"
+
+
+def text_of_numbers(given: Numbers) -> str:
+    """Their line, with the newline; numbers that are not finite become null."""
+    line: dict[str, Any] = {"step": given.step, "seconds": round(given.seconds, 6)}
+    if given.epoch is not None:
+        line["epoch"] = given.epoch
+    line["numbers"] = {name: value if math.isfinite(value) else None for name, value in given.values.items()}
+    return _encoded(line) + "\n"
 
 
 def read(folder: Path) -> Lines:

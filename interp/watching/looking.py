@@ -13,6 +13,7 @@ from interp import kernels
 from interp.attribution import gradcam
 from interp.core.model import Model
 from interp.core.unit import Unit
+from interp.errors import Unsupported
 from interp.watching.climbing import Climb
 from interp.watching.detail import Detail
 from interp.watching.filters import measured, summed_up
@@ -51,10 +52,10 @@ class Looker:
 
         A network may come to hold NaN, or memory may run out: that is no reason to end a training.
         """
-        found = Look()
+        found, unknown = Look(), dict[str, NDArray[np.bool_]]()
         parts: dict[str, Callable[[], None]] = {
             "filters": partial(self._filters, found),
-            "answers": partial(self._answers, found),
+            "answers": partial(self._answers, found, unknown),
             "units": partial(self._units, found, step),
         }
         with apart(self.model.device, self.detail.seed):
@@ -65,24 +66,31 @@ class Looker:
                     if strict:
                         raise
                     found.missing[name] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        found.summary = {one.layer: summed_up(_columns(found.arrays, one.layer)) for one in self.plan.convolutions}
+        for one in self.plan.convolutions:
+            known = {} if one.layer not in unknown else {"unknown": unknown[one.layer]}
+            found.summary[one.layer] = summed_up(_columns(found.arrays, one.layer) | known)
         return found
 
     def _filters(self, found: Look) -> None:
         latest = {}
         for layer in dict.fromkeys((*(one.layer for one in self.plan.convolutions), *self.plan.kernels)):
             weights = kernels.of(self.model, layer)
+            before = self._before.get(layer)
+            if before is not None and before.shape != weights.weights.shape:
+                there, here = (" x ".join(map(str, shape)) for shape in (before.shape, weights.weights.shape))
+                raise Unsupported(f"the weights of '{layer}' are {here}, and were {there} when the recorder was made")
             latest[layer] = weights.weights
             whole = layer in self.plan.kernels
             if whole:
                 found.arrays[f"{KERNELS}/{layer}"] = weights.weights
             tested = len(weights) if whole else self.detail.tested
-            columns = measured(weights, self._before.get(layer), tested, self.detail.seed)
+            columns = measured(weights, before, tested, self.detail.seed)
             found.arrays |= {f"{STATISTICS}/{layer}/{name}": column for name, column in columns.items()}
         self._before = latest
 
-    def _answers(self, found: Look) -> None:
+    def _answers(self, found: Look, unknown: dict[str, NDArray[np.bool_]]) -> None:
         answers = seen(self.model, self.probes.images, self.plan)
+        unknown |= {one.layer: answers.unknown[one.read] for one in self.plan.convolutions if one.read}
         found.arrays |= {f"{ACTIVATIONS}/{layer}": maps for layer, maps in answers.activations.items()}
         found.arrays |= {f"{STATISTICS}/{one.layer}/dead": answers.dead[one.read] for one in self.plan.convolutions if one.read}
         found.arrays[SCORES] = answers.scores

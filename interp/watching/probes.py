@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -35,19 +36,21 @@ class Probes:
         return tuple(content(image) for image in self.images)
 
 
-Given = Tensor | Sequence[str | Path | AnyPhoto] | str | Path | None
-"""A tensor; or pictures, files, folders, and names of sample photographs."""
+Given = Tensor | np.ndarray | Sequence[str | Path | AnyPhoto] | str | Path | None
+"""A tensor or array; or pictures, files, folders, and names of sample photographs."""
 
 
 def probes(given: Given, preprocess: Preprocess | Mapping[str, Any] | None, network: nn.Module) -> Probes:
     """`Probes` for ``network`` of what the user gave.
 
-    A tensor (n, channels, rows, cols) without ``preprocess`` goes into the network as it is; with it, it is in [0, 1] and of that
-    size. Pictures are prepared by ``preprocess``, by default as for ImageNet.
+    A tensor, or a NumPy array, (n, channels, rows, cols) without ``preprocess`` goes into the network as it is; with it, it is in
+    [0, 1] and of that size. Pictures are prepared by ``preprocess``, by default as for ImageNet.
 
     Raises BadFile where a picture cannot be read; InterpError where a tensor has another shape or size, or pictures do not fit.
     """
     asked = None if preprocess is None else preprocess_of(preprocess, "`preprocess`")
+    if isinstance(given, np.ndarray):
+        given = _tensor(given)
     if isinstance(given, Tensor):
         return _of_tensor(given, asked)
     channels = first_channels(network)
@@ -68,6 +71,14 @@ def _photos(given: Sequence[str | Path | AnyPhoto] | str | Path) -> list[AnyPhot
     if not photos:
         raise InterpError("`images` holds no picture: give at least one, or leave it out for the sample photographs")
     return photos
+
+
+def _tensor(given: np.ndarray) -> Tensor:
+    """A copy, as arrays may be read-only, run backwards, or be of the other byte order."""
+    try:
+        return torch.from_numpy(given.astype(given.dtype.newbyteorder("="), order="C", copy=True))
+    except TypeError:
+        raise InterpError(f"`images` is an array of {given.dtype}: give floats (n, channels, rows, cols)") from None
 
 
 def _of_tensor(given: Tensor, preprocess: Preprocess | None) -> Probes:

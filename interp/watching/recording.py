@@ -53,10 +53,48 @@ class Recording:
         return tuple(record.step for record in self.records)
 
     @property
+    def last_step(self) -> int:
+        """The last step of which anything was written; 0 where nothing was."""
+        told = [one.step for one in self.lines.numbers] + [one.step for one in self.lines.events]
+        return max([*told, *self.steps], default=0)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the last session was closed, by an error too; one that goes on, or was killed, was not."""
+        return bool(self.lines.events) and self.lines.events[-1].kind == scalars.CLOSED
+
+    @property
     def complete(self) -> bool:
         """Whether the last session was closed, and not by an error."""
-        last = self.lines.events[-1] if self.lines.events else None
-        return last is not None and last.kind == scalars.CLOSED and last.said.get("error") is None
+        return self.closed and self.ended_by is None
+
+    @property
+    def ended_by(self) -> str | None:
+        """The kind of the error that ended the training, such as ``RuntimeError``, at `last_step`; None where none is known of."""
+        error = self.lines.events[-1].said.get("error") if self.closed else None
+        return None if error is None else str(error)
+
+    @property
+    def passed_over(self) -> int:
+        """How many records were due and left out, as they did not fit the budget."""
+        end = self.lines.events[-1].said.get("passed_over", 0) if self.closed else 0
+        return sum(record.entry.passed_over for record in self.records) + (end if isinstance(end, int) else 0)
+
+    @property
+    def spent(self) -> float:
+        """Seconds that the recorder took in the last session, as far as was told by now."""
+        end = self.lines.events[-1].said.get("spent") if self.closed else None
+        return float(end) if isinstance(end, (int, float)) else self.records[-1].entry.spent if self.records else 0.0
+
+    @property
+    def share(self) -> float | None:
+        """What part of the time the recorder took in the last session; None where that was not told yet."""
+        end = self.lines.events[-1].said.get("share") if self.closed else None
+        if isinstance(end, (int, float)):
+            return float(end)
+        begun = max((event.seconds for event in self.lines.events if event.kind == scalars.BEGUN), default=0.0)
+        last = self.records[-1].entry if self.records else None
+        return None if last is None or last.seconds <= begun else last.spent / (last.seconds - begun)
 
     @property
     def names(self) -> tuple[str, ...]:

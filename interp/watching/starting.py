@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ from interp.images import Preprocess
 from interp.watching import header as heads
 from interp.watching import writers as beside
 from interp.watching.budget import Budget
+from interp.watching.counts import whole
 from interp.watching.detail import Detail
 from interp.watching.folder import Folder, refuse_new
 from interp.watching.header import Header
@@ -25,13 +26,14 @@ from interp.watching.interval import Interval
 from interp.watching.looking import IMAGES, Look, Looker
 from interp.watching.outlet import Outlet
 from interp.watching.plan import Asked, planned
+from interp.watching.precision import exact
 from interp.watching.probes import Given, Probes, normalized_already, probes
 from interp.watching.recorder import Recorder
 from interp.watching.recording import Recording
 from interp.watching.surroundings import apart, settled
 from interp.watching.writers import Writer
 from interp.zoo.loading import load
-from interp.zoo.suitable import bare
+from interp.zoo.suitable import bare, first_channels
 
 DETAIL = Detail()
 
@@ -41,8 +43,8 @@ def watch(
     folder: str | Path,
     images: Given = None,
     *,
-    every: int | None = None,
-    epochs: int | None = None,
+    every: SupportsIndex | None = None,
+    epochs: SupportsIndex | None = None,
     units: Sequence[Unit | str] = (),
     targets: Sequence[AnyUnit] | None = None,
     kernels: Sequence[str] | None = None,
@@ -50,7 +52,7 @@ def watch(
     gradcam: Sequence[str] | None = None,
     budget: float | int | None = 0.02,
     resume: bool = False,
-    start: int | None = None,
+    start: SupportsIndex | None = None,
     writers: Sequence[str | Writer] = (),
     preprocess: Preprocess | Mapping[str, Any] | None = None,
     classes: Sequence[str] | None = None,
@@ -67,7 +69,7 @@ def watch(
         recorder.close()
 
     A record is made now, every so many steps (``every``, by default 100) or ``epochs``, and at the end. In each the network is shown
-    the same ``images``: a tensor (n, channels, rows, cols), as the network takes it; or files, folders and names of sample
+    the same ``images``: a tensor or array (n, channels, rows, cols), as the network takes it; or files, folders and names of sample
     photographs, prepared by ``preprocess`` (with which a tensor is in [0, 1], and of its size). Kept are the weights of the layers
     ``kernels`` (default: the first convolution), a few channels of the ``activations`` of layers (four over the depth), Grad-CAM at
     the layers ``gradcam`` (the last with places) of each image's class in ``targets`` (default: the one that the network says at the
@@ -75,30 +77,39 @@ def watch(
 
     The training is unchanged, bit for bit on a CPU: modes, buffers, gradients, hooks and random generators are as before each record.
     (Hooks that are on the network already see the probes go through it, as they see all that does.)
-    The recorder keeps to the share ``budget`` of the time since now, by leaving out records (the first and the last are always
-    made); None for no limit. With ``resume`` a recording that is in ``folder`` goes on, from its last step or from step ``start`` (the
-    one of your checkpoint), and begins where there is none; kernels and units must be the same. ``writers``: "tensorboard", "wandb".
-    ``classes`` and ``output`` are those of `interp.load`.
+
+    The recorder keeps to the share ``budget`` of the time since now, by leaving out records; half of it is theirs, whatever the
+    numbers cost. Never left out are the first record and the last, with all their parts, and your numbers (some microseconds a step):
+    a training so short that these take more goes beyond its budget. With a budget numbers are written several at once where writing is
+    dear, half a second late at most while steps go on, and writers get fewer points where they are dear. None for no limit: then each
+    number is written at once.
+
+    With ``resume`` a recording that is in ``folder`` goes on, from its last step or from step ``start`` (the one of your checkpoint),
+    and begins where there is none; kernels and units must be the same. ``writers``: "tensorboard", "wandb". ``classes`` and
+    ``output`` are those of `interp.load`.
 
     Raises BadFile where the folder is taken or of another network, UnknownName for a layer, unit, class or writer that does not
     exist, Unsupported where the network cannot be looked into or a package is missing, InterpError otherwise.
     """
     interval, spent = Interval.of(every, epochs), Budget(budget, clock)
-    with spent.spending():
+    begin = None if start is None else whole("start", start, 0, "give the step of your checkpoint, 0 or more")
+    with spent:
         path = Path(folder)
         beside.check(writers)
         before = Recording.read(path) if resume and (path / heads.NAME).exists() else None
         if before is None:
             refuse_new(path)
+        elif begin is not None:
+            _refuse_beyond(before, begin)
         shown, network = _network(model, images, preprocess, classes, output, before)
         asked = Asked(kernels, activations, gradcam, units, targets)
         plan = planned(network, asked, len(shown.images), detail.channels, detail.side)
-        header = heads.header_of(network, shown, plan, detail, every, epochs, budget)
+        header = heads.header_of(network, shown, plan, detail, interval, spent.share)
         looker = Looker(network, shown, plan, detail)
         if before is None:
-            return _begun(looker, path, header, interval, spent, writers, start or 0)
+            return _begun(looker, path, header, interval, spent, writers, begin or 0)
         _refuse_other(before, header)
-        return _gone_on(looker, before, interval, spent, writers, start)
+        return _gone_on(looker, before, interval, spent, writers, begin)
 
 
 def _network(
@@ -114,18 +125,32 @@ def _network(
         if preprocess is not None or classes is not None or output is not None:
             raise InterpError("a Model has its `preprocess`, `classes` and `output`: leave them out, or give its module")
         shown = probes(images, model.preprocess, model.module)
-        network = model
+        network = exact(model)
     else:
         module = bare(model, type(model).__name__)
         with apart(_device(module)):
             shown = probes(images, preprocess, module)
             _refuse_other_size(before, shown)
-            network = load(module, preprocess=shown.preprocess, classes=classes, output=output)
+            network = exact(_loaded(module, shown, classes, output))
     _refuse_other_size(before, shown)
     network.checked(shown.images)
     if before is not None and (differs := heads.difference(before.header, network)):
         raise BadFile(f"`{before.folder}` is a recording of another network: {differs}; choose another folder")
     return shown, network
+
+
+def _loaded(module: nn.Module, shown: Probes, classes: Sequence[str] | None, output: str | int | None) -> Model:
+    try:
+        return load(module, preprocess=shown.preprocess, classes=classes, output=output)
+    except Unsupported as error:
+        takes, given = first_channels(module), int(shown.images.shape[1])
+        if takes is None or takes == given or error.__cause__ is None:
+            raise
+        count = "a number" if takes == 1 else f"{takes} numbers"
+        raise Unsupported(
+            f"`images` have {given} channel{'s' * (given != 1)}, and the first convolution of '{type(module).__name__}' takes {takes}: "
+            f'give a tensor (n, {takes}, rows, cols), or photographs with `preprocess={{"mean": ..., "std": ...}}` of {count} each'
+        ) from error
 
 
 def _begun(
@@ -139,7 +164,7 @@ def _begun(
         )
     look, cost = _looked(looker, start, budget)
     folder = Folder.begin(path, header, looker.probes.images.numpy())
-    recorder = Recorder(looker, _outlet(folder, writers, looker), interval, budget, step=start)
+    recorder = Recorder(looker, _outlet(folder, writers, looker, budget), interval, budget, step=start)
     recorder.keep(look, cost)
     return recorder
 
@@ -158,14 +183,14 @@ def _gone_on(
     lines = before.lines
     moments = [(line.step, line.seconds) for line in lines.numbers] + [(event.step, event.seconds) for event in lines.events]
     moments += [(record.step, record.entry.seconds) for record in before.records]
-    step = max([moment for moment, _ in moments], default=0) if start is None else start
+    step = before.last_step if start is None else start
     kept = [record for record in before.records if record.step <= step]
     if kept and kept[-1].has(IMAGES):
         looker.climb.go_on_from(kept[-1].images)
     epochs = [line.epoch for line in lines.numbers if line.epoch is not None and line.step <= step]
     seconds = max([seconds for moment, seconds in moments if moment <= step], default=0.0)
     first = None if kept else _looked(looker, step, budget)
-    outlet = _outlet(Folder.go_on(before.folder), writers, looker)
+    outlet = _outlet(Folder.go_on(before.folder), writers, looker, budget)
     epoch, session = epochs[-1] if epochs else None, len(lines.starts) + 1
     recorder = Recorder(looker, outlet, interval, budget, step=step, epoch=epoch, session=session, seconds=seconds)
     if first is not None:
@@ -176,14 +201,23 @@ def _gone_on(
     return recorder
 
 
-def _outlet(folder: Folder, writers: Sequence[str | Writer], looker: Looker) -> Outlet:
+def _outlet(folder: Folder, writers: Sequence[str | Writer], looker: Looker, budget: Budget) -> Outlet:
     device = looker.model.device
     try:
         with apart(device):
-            return Outlet(folder, beside.made(writers, folder.path), device)
+            return Outlet(folder, beside.made(writers, folder.path), device, budget)
     except BaseException:
         folder.close()
         raise
+
+
+def _refuse_beyond(before: Recording, start: int) -> None:
+    """Of a session that was closed the last step is known; of one that was killed the last steps may not have been written."""
+    if start > before.last_step and before.closed:
+        raise BadFile(
+            f"`start={start}` is beyond the last step of the recording `{before.folder}`, {before.last_step}: give that step or an "
+            "earlier one, or choose another folder"
+        )
 
 
 def _refuse_other_size(before: Recording | None, shown: Probes) -> None:

@@ -49,8 +49,14 @@ class TrainerWatch(TrainerCallback):
             self.recorder.note(**numbers)
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self.recorder is not None:
+        # Also told where a training stops within an epoch.
+        within = (control.should_training_stop or control.should_epoch_stop) and not float(state.epoch or 0).is_integer()
+        if self.recorder is not None and not within:
             self.recorder.epoch()
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.recorder is not None:
+            self.recorder.flush()
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if self.recorder is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from watched import QUICK, Clock, net, probes
 
 import interp
@@ -91,6 +93,19 @@ def test_the_first_and_the_last_are_always_made(tmp_path: Path, clock: Clock) ->
     recording = Recording.read(tmp_path / "run")
     assert recording.steps == (0, 3)
     assert recording.lines.events[-1].said["share"] == pytest.approx(4 / 5.5)
+    assert (recording.share, recording.spent, recording.passed_over) == (pytest.approx(4 / 5.5), 4.0, 3)
+
+
+def test_what_a_film_tells_of_a_recording(tmp_path: Path, clock: Clock) -> None:
+    recorder = interp.watch(net(), tmp_path / "run", probes(), every=1, budget=0.02, detail=QUICK, clock=clock)
+    run(recorder, clock, 3)
+    going = Recording.read(tmp_path / "run")
+    assert (going.closed, going.ended_by, going.passed_over, going.spent) == (False, None, 0, 2.0)
+    assert going.share is None  # the only record was made before any time had passed
+    recorder.close(RuntimeError("in the loop"))
+    recording = Recording.read(tmp_path / "run")
+    assert (recording.closed, recording.complete, recording.ended_by, recording.last_step) == (True, False, "RuntimeError", 3)
+    assert (recording.passed_over, recording.spent, recording.share) == (3, 2.0, pytest.approx(2 / 3.5))
 
 
 def test_epochs(tmp_path: Path, clock: Clock) -> None:
@@ -118,15 +133,38 @@ def test_time_inside_time_counts_once() -> None:
     clock = Clock()
     budget = Budget(0.5, clock)
     clock.now = 10.0
-    with budget.spending():
+    with budget:
         clock.now += 1
-        with budget.spending():
+        with budget:
             clock.now += 2
+            assert budget.entered == 10.0
     assert (budget.spent, budget.elapsed) == (3.0, 13.0)
     budget.typical = 1.75
     assert budget.affords  # 3 + 3.5 of 13
     budget.typical = 1.76
     assert not budget.affords
+
+
+def test_half_of_the_budget_is_for_records() -> None:
+    clock = Clock()
+    budget = Budget(0.1, clock)
+    with budget:
+        clock.now += 1
+        budget.recorded(1.0)
+    clock.now = 29.0
+    assert not budget.affords  # with the next and the last 3 of 2.9
+    clock.now = 31.0
+    assert budget.affords
+    with budget:
+        clock.now += 4.0  # which is not a record's
+    assert not budget.affords  # of 3.5 none are left, and of the half that is for records 1.75
+    with budget:
+        clock.now = 61.0
+    assert budget.affords  # 3 of 3.05, though all is spent
+    budget.recorded(1.5)
+    assert not budget.affords
+    assert budget.for_writers == pytest.approx(0.1 * 61 / 4)
+    assert Budget(None, clock).for_writers == float("inf")
 
 
 def test_larger_strides_miss_no_multiple() -> None:
@@ -143,12 +181,48 @@ def test_larger_strides_miss_no_multiple() -> None:
         ({"budget": 2.0}, "`budget` is 2.0"),
         ({"every": 0}, "`every` is 0: give how many there are from one record to the next"),
         ({"epochs": -1}, "`epochs` is -1"),
+        ({"every": 1.5}, r"`every` is 1\.5: give how many there are from one record to the next, 1 or more"),
+        ({"every": "10"}, "`every` is '10': give how many"),
+        ({"every": True}, "`every` is True: give how many"),
+        ({"every": torch.tensor([1, 2])}, r"`every` is tensor\(\[1, 2\]\): give how many"),
+        ({"epochs": 2.0}, r"`epochs` is 2\.0: give how many"),
+        ({"budget": "2%"}, "`budget` is '2%': give a share of the training's time, such as 0.02"),
+        ({"budget": True}, "`budget` is True: give a share"),
+        ({"budget": float("nan")}, "`budget` is nan: give a share"),
+        ({"start": 2.5}, r"`start` is 2\.5: give the step of your checkpoint, 0 or more"),
+        ({"start": -1}, "`start` is -1: give the step of your checkpoint, 0 or more"),
+        ({"resume": True, "start": -1}, "`start` is -1"),
     ],
 )
 def test_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(InterpError, match=message):
-        interp.watch(net(), tmp_path / "run", probes(), **options)
+    unchecked = getattr(interp.watch, "__wrapped__", interp.watch)  # annotations are not checked in a user's process
+    with pytest.raises(InterpError, match=message) as caught:
+        unchecked(net(), tmp_path / "run", probes(), **options)
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_whole_numbers_of_any_library(tmp_path: Path, clock: Clock) -> None:
+    given = {"every": np.int64(2), "epochs": np.int64(1), "start": np.int32(3), "budget": np.float32(1)}
+    unchecked = getattr(interp.watch, "__wrapped__", interp.watch)  # of a budget in NumPy's float32 the checker knows nothing
+    with unchecked(net(), tmp_path / "run", probes(), detail=QUICK, clock=clock, **given) as recorder:
+        for at in (np.int64(5), torch.tensor(7), np.int32(9)):
+            clock.now += 10
+            recorder.step(at=at, loss=np.float32(0.5))
+    recording = Recording.read(tmp_path / "run")
+    assert recording.steps == (3, 5, 7, 9)
+    assert (recording.header.every, recording.header.epochs, recording.header.budget) == (2, 1, 1.0)
+    assert recording.curve("loss")[0].tolist() == [5, 7, 9]
+
+
+@pytest.mark.parametrize("at", [10.5, "11", True, torch.tensor(11.0), np.array([11, 12])])
+def test_steps_that_are_no_whole_numbers(tmp_path: Path, at: Any) -> None:
+    with interp.watch(net(), tmp_path / "run", probes(), budget=None, detail=QUICK) as recorder:
+        unchecked = getattr(Recorder.step, "__wrapped__", Recorder.step)
+        with pytest.raises(InterpError, match=r"`at` is .*: give the number of the step just done, such as `at=100`") as caught:
+            unchecked(recorder, at=at)
+        assert "\n" not in str(caught.value)
+        assert recorder.last_step == 0
 
 
 def test_steps_and_numbers_that_are_none(tmp_path: Path) -> None:

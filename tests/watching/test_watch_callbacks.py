@@ -33,10 +33,12 @@ class Pictures(Dataset[Any]):
 
 # The first two are said on machines with more cores, or with an accelerator.
 @pytest.mark.filterwarnings(r"ignore:The 'train_dataloader' does not have many workers:UserWarning")
+@pytest.mark.filterwarnings(r"ignore:The 'val_dataloader' does not have many workers:UserWarning")
+@pytest.mark.filterwarnings(r"ignore:You defined a `validation_step` but have no `val_dataloader`")
 @pytest.mark.filterwarnings(r"ignore:GPU available but not used:UserWarning")
 @pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning")
 class TestLightning:
-    def trained(self, folder: Path, callback: Any, steps: int = 0, fails_at: int = -1, **options: Any) -> Any:
+    def trained(self, folder: Path, callback: Any, fails_at: int = -1, *, validates: bool = False, **options: Any) -> Any:
         pl = pytest.importorskip("lightning.pytorch", reason="needs lightning")
 
         class Module(pl.LightningModule):  # type: ignore[misc,name-defined]
@@ -54,8 +56,12 @@ class TestLightning:
                     raise RuntimeError("in the loop")
                 loss = F.cross_entropy(self(batch[0]), batch[1])
                 self.log("loss", loss)
+                self.log("mean", loss, on_step=False, on_epoch=True)
                 self.losses.append(float(loss.detach()))
                 return loss
+
+            def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+                self.log("accuracy", self.trainer.global_step / 100)
 
             def configure_optimizers(self) -> torch.optim.Optimizer:
                 return torch.optim.SGD(self.parameters(), 0.1)
@@ -63,19 +69,15 @@ class TestLightning:
         torch.manual_seed(0)
         np.random.seed(0)  # noqa: NPY002 - from which the network draws
         module = Module()
+        quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
         trainer = pl.Trainer(
             max_epochs=3,
             accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            log_every_n_steps=1,
             default_root_dir=folder,
             callbacks=[] if callback is None else [callback],
-            **options,
+            **{"log_every_n_steps": 1, **quiet, **options},
         )
-        trainer.fit(module, DataLoader(Pictures(), batch_size=2, shuffle=True))
+        trainer.fit(module, DataLoader(Pictures(), batch_size=2, shuffle=True), DataLoader(Pictures(), batch_size=4) if validates else None)
         return module
 
     def test_a_training_is_recorded_and_unchanged(self, tmp_path: Path) -> None:
@@ -105,6 +107,24 @@ class TestLightning:
         assert recording.steps == (0, 2, 4, 6)
         assert recording.header.plan.kernels == ("net.conv1",)
 
+    def test_what_was_logged_once_is_told_once(self, tmp_path: Path) -> None:
+        """Of four steps in an epoch, validated after three: at no other step there is an accuracy, though Lightning keeps it."""
+        pytest.importorskip("lightning.pytorch", reason="needs lightning")
+        from interp.watching import LightningWatch
+
+        callback = LightningWatch(tmp_path / "run", probes(), network=lambda module: module.net, **GIVEN)
+        watched = self.trained(tmp_path, callback, validates=True, log_every_n_steps=2, val_check_interval=3)
+        recording = Recording.read(tmp_path / "run")
+        steps, values = recording.curve("accuracy")
+        assert steps.tolist() == [3, 7, 11]
+        assert np.allclose(values, [0.03, 0.07, 0.11])
+        steps, losses = recording.curve("loss")
+        assert steps.tolist() == [2, 4, 6, 8, 10, 12]
+        assert np.allclose(losses, watched.losses[1::2])
+        steps, means = recording.curve("mean")
+        assert steps.tolist() == [4, 8, 12]
+        assert np.allclose(means, np.reshape(watched.losses, (3, 4)).mean(1))
+
     def test_an_exception(self, tmp_path: Path) -> None:
         pytest.importorskip("lightning.pytorch", reason="needs lightning")
         from interp.watching import LightningWatch
@@ -117,7 +137,7 @@ class TestLightning:
 
 
 class TestHuggingFace:
-    def trained(self, folder: Path, callback: Any) -> tuple[Any, list[float]]:
+    def trained(self, folder: Path, callback: Any, **options: Any) -> tuple[Any, list[float]]:
         transformers = pytest.importorskip("transformers", reason="needs transformers")
         pytest.importorskip("accelerate", reason="needs accelerate")
         torch.manual_seed(0)
@@ -127,7 +147,6 @@ class TestHuggingFace:
         network = transformers.ResNetForImageClassification(config)
         arguments = transformers.TrainingArguments(
             output_dir=str(folder / "out"),
-            num_train_epochs=2,
             per_device_train_batch_size=2,
             logging_steps=1,
             report_to=[],
@@ -135,6 +154,7 @@ class TestHuggingFace:
             use_cpu=True,
             disable_tqdm=True,
             dataloader_pin_memory=False,
+            **{"num_train_epochs": 2, **options},
         )
         data = [{"pixel_values": image, "labels": label} for image, label in (Pictures()[k] for k in range(8))]
         trainer = transformers.Trainer(network, arguments, train_dataset=data, callbacks=[] if callback is None else [callback])
@@ -160,6 +180,19 @@ class TestHuggingFace:
         assert recording.complete
         assert [line.epoch for line in recording.lines.numbers if line.epoch is not None] == [1, 2]
         assert recording.records[-1].scores.shape == (2, CLASSES)
+
+    @pytest.mark.parametrize(("steps", "epochs"), [(3, []), (5, [1]), (8, [1, 2])])
+    def test_an_epoch_counts_when_it_is_over(self, tmp_path: Path, steps: int, epochs: list[int]) -> None:
+        """Of four steps in an epoch."""
+        pytest.importorskip("transformers", reason="needs transformers")
+        pytest.importorskip("accelerate", reason="needs accelerate")
+        from interp.watching import TrainerWatch
+
+        given = {**GIVEN, "units": [], "every": 100, "epochs": 1}
+        self.trained(tmp_path, TrainerWatch(tmp_path / "run", torch.nn.functional.interpolate(probes(), 32), **given), max_steps=steps)
+        recording = Recording.read(tmp_path / "run")
+        assert [line.epoch for line in recording.lines.numbers if line.epoch is not None] == epochs
+        assert recording.steps == tuple(sorted({0, *(4 * epoch for epoch in epochs), steps}))
 
 
 @pytest.mark.parametrize(("name", "package"), [("LightningWatch", "lightning"), ("TrainerWatch", "transformers")])

@@ -127,6 +127,21 @@ def test_units_go_on_from_their_last_image(tmp_path: Path) -> None:
     assert np.abs(after - before).mean() < np.abs(after - fresh).mean() / 3
 
 
+def test_a_start_beyond_the_end_is_refused(tmp_path: Path) -> None:
+    """Of a recording that was closed, the last step is known; of one that was killed it may not have been written."""
+    folder = tmp_path / "run"
+    with watch(folder) as recorder:
+        run(recorder, 5)
+    before = (folder / "scalars.jsonl").read_bytes()
+    with pytest.raises(BadFile, match=r"`start=6` is beyond the last step of the recording `.*run`, 5: give that step or an earlier one"):
+        watch(folder, resume=True, start=6)
+    assert (folder / "scalars.jsonl").read_bytes() == before
+    watch(folder, resume=True, start=np.int64(5)).close()
+    begin(tmp_path / "killed", 5)
+    watch(tmp_path / "killed", resume=True, start=6).close()
+    assert Recording.read(tmp_path / "killed").steps == (0, 2, 4, 6)
+
+
 def test_without_a_recording_it_begins(tmp_path: Path) -> None:
     watch(tmp_path / "run", resume=True).close()
     assert Recording.read(tmp_path / "run").steps == (0,)

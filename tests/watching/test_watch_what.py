@@ -183,7 +183,14 @@ def test_an_output_among_several(tmp_path: Path) -> None:
         ({"targets": ["conv1:1", "fc:1"]}, "the target 'conv1:1' is no class"),
         ({"images": probes()[0]}, r"`images` is a tensor of shape \(3, 12, 12\): give \(n, channels, rows, cols\)"),
         ({"images": (probes() * 255).byte()}, r"`images` is torch\.uint8: give floats"),
-        ({"images": probes(channels=1)}, "cannot be run on images of shape 2x1x12x12"),
+        (
+            {"images": probes(channels=1)},
+            r"`images` have 1 channel, and the first convolution of 'Net' takes 3: give a tensor \(n, 3, rows, cols\), or photographs with "
+            r'`preprocess=\{"mean": \.\.\., "std": \.\.\.\}` of 3 numbers each$',
+        ),
+        ({"images": np.zeros((1, 3, 12, 12), np.uint8)}, r"`images` is torch\.uint8: give floats"),
+        ({"images": np.zeros((3, 12, 12))}, r"`images` is a tensor of shape \(3, 12, 12\): give \(n, channels, rows, cols\)"),
+        ({"images": np.array(["a"])}, r"`images` is an array of <U1: give floats \(n, channels, rows, cols\)"),
         ({"images": []}, "`images` holds no picture"),
         ({"images": ["no such file.png"]}, r"no such file\.png"),
         (
@@ -227,3 +234,64 @@ def test_detail_takes_counts(name: str, value: Any) -> None:
     unchecked = getattr(Detail.__init__, "__wrapped__", Detail.__init__)
     with pytest.raises(InterpError, match=f"`{name}` of Detail is {value}: give a whole number"):
         unchecked(object.__new__(Detail), **{name: value})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, ">f4"])
+def test_arrays_are_as_tensors(tmp_path: Path, dtype: Any) -> None:
+    images = probes().half().float()
+    given = images.numpy().astype(dtype)[::-1]
+    given.flags.writeable = False
+    interp.watch(net(), tmp_path / "run", given, budget=None, detail=QUICK).close()
+    assert np.array_equal(Recording.read(tmp_path / "run").probes, images.numpy()[::-1])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_in_double_precision(tmp_path: Path, channels: int) -> None:
+    """Its records are those of the same network in single precision, but for rounding."""
+    for name, network in (("single", net(channels=channels)), ("double", net(channels=channels).double())):
+        given = {"every": 1, "units": ["conv2:1"], "budget": None, "detail": QUICK}
+        with interp.watch(network, tmp_path / name, probes(channels=channels), **given) as recorder:
+            recorder.step()
+        assert {one.dtype for one in network.parameters()} == {torch.float32 if name == "single" else torch.float64}
+    single, double = (Recording.read(tmp_path / name).records[-1] for name in ("single", "double"))
+    assert not double.entry.missing
+    for name in ("probes/scores", "gradcam/conv2", "units/scores"):
+        assert np.allclose(single.array(name), double.array(name), atol=1e-3)
+
+
+def test_filters_that_give_nan_are_not_dead(tmp_path: Path) -> None:
+    network = net()
+    with torch.no_grad():
+        network.bn.weight[2], network.bn.bias[2] = 0.0, -1.0
+    with interp.watch(network, tmp_path / "run", probes(), every=1, budget=None, detail=QUICK) as recorder:
+        with torch.no_grad():
+            network.conv1.weight[1] = float("nan")
+        recorder.step()
+    before, after = Recording.read(tmp_path / "run").records
+    assert before.statistics("conv1")["dead"].tolist() == after.statistics("conv1")["dead"].tolist() == [False, False, True, False]
+    assert (before.summary["conv1"]["dead"], after.summary["conv1"]["dead"]) == (1 / 4, pytest.approx(1 / 3))
+    assert "dead" in before.summary["conv2"]
+    assert "dead" not in after.summary["conv2"]  # behind it all is NaN, and nothing is known
+    assert not after.statistics("conv2")["dead"].any()
+
+
+def test_a_head_that_was_swapped_gives_no_answers(tmp_path: Path) -> None:
+    network = net()
+    recorder = interp.watch(network, tmp_path / "run", probes(), every=1, budget=None, detail=QUICK)
+    network.fc = nn.Linear(4, 7)
+    with pytest.warns(UserWarning, match=r"without their answers: Unsupported: layer 'fc' gives 7 channels, and gave 3 when"):
+        recorder.step()
+    network.conv1 = nn.Conv2d(3, 4, 5, padding=2)
+    with pytest.warns(
+        UserWarning, match=r"without their filters: Unsupported: the weights of 'conv1' are 4 x 3 x 5 x 5, and were 4 x 3 x 3 x 3"
+    ):
+        recorder.step()
+    recorder.close()
+    first, second, third = Recording.read(tmp_path / "run").records
+    assert first.scores.shape == (2, 3)
+    assert set(second.entry.missing) == {"answers"}
+    assert len(second.kernels("conv1")) == 4
+    assert not any(name.startswith(("probes", "activations", "gradcam")) for name in (*second.entry.arrays, *third.entry.arrays))
+    with pytest.raises(InterpError, match=r"holds no `probes/scores`: its answers are missing \(Unsupported: layer 'fc' gives 7"):
+        _ = second.scores
+    assert not any(name.startswith("kernels") for name in third.entry.arrays)

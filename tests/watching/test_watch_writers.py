@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from watched import QUICK, net, probes, train
+from watched import QUICK, Clock, net, probes, train
 
 import interp
 from interp.errors import Unsupported
+from interp.figures.palette import colors
+from interp.figures.scale import Kind, Scale
 from interp.watching import Recording
 from interp.watching.looking import Look
-from interp.watching.writers.pictures import pictures
+from interp.watching.writers.pictures import Pictures
 
 
 def recorded(folder: Path, *writers: object) -> Recording:
@@ -134,10 +136,61 @@ def test_pictures_of_a_record() -> None:
     weights = np.zeros((3, 1, 2, 2), np.float32)
     weights[0], weights[1], weights[2, 0, 0, 0] = 2.0, -2.0, 1.0
     maps = np.array([[[-1.0, 0.0], [1.0, 2.0]]], np.float32)
-    found = pictures(Look({"kernels/conv": weights, "gradcam/conv": maps, "statistics/conv/norm": np.ones(3)}))
+    made = Pictures()
+    found = made.of(Look({"kernels/conv": weights, "gradcam/conv": maps, "statistics/conv/norm": np.ones(3)}))
     assert set(found) == {"kernels/conv", "gradcam/conv"}
     sheet = found["kernels/conv"]
     assert sheet.shape == (50, 50, 3)  # two by two tiles of 24 px, two pixels between them
     seen = {(0, 0): 255, (0, 25): 255, (0, 26): 0, (26, 0): 191, (26, 12): 128, (26, 26): 255}
     assert {place: int(sheet[*place, 0]) for place in seen} == seen
-    assert [found["gradcam/conv"][row, col, 0] for row, col in ((0, 0), (0, 20), (20, 0), (20, 20))] == [0, 0, 128, 255]
+    colours = _corners(found["gradcam/conv"])
+    assert (colours == _palette([-1, 0, 1, 2], 2)).all()
+    assert colours[0, 2] > colours[0, 0]  # blue below zero, orange above
+    assert colours[3, 0] > colours[3, 2]
+    # A smaller record is drawn on the same scale, a larger one on its own; what is not finite has no say in it, and is marked.
+    assert (_corners(made.of(Look({"gradcam/conv": maps / 4}))["gradcam/conv"]) == _palette([-0.25, 0, 0.25, 0.5], 2)).all()
+    assert (_corners(made.of(Look({"gradcam/conv": maps * 4}))["gradcam/conv"]) == _palette([-4, 0, 4, 8], 8)).all()
+    maps[0, 0, 0] = np.nan
+    assert (_corners(made.of(Look({"gradcam/conv": maps}))["gradcam/conv"]) == _palette([np.nan, 0, 1, 2], 8)).all()
+    assert int(made.of(Look({"kernels/conv": weights / 2}))["kernels/conv"][0, 0, 0]) == 191
+
+
+def _corners(sheet: np.ndarray) -> np.ndarray:
+    return np.stack([sheet[row, col] for row, col in ((0, 0), (0, 20), (20, 0), (20, 20))])
+
+
+def _palette(values: list[float], reach: float) -> np.ndarray:
+    return np.round(255 * colors(np.array(values, np.float32), Scale(-reach, reach, Kind.DIVERGING))).astype(np.uint8)
+
+
+class Dear(Told):
+    """Takes a second of the training's time for each number."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock, self.told = clock, []
+
+    def numbers(self, step: int, values: Mapping[str, float]) -> None:
+        self.clock.now += 1.0
+        self.told.append((step, *values))
+
+
+def test_a_writer_that_is_dear_is_told_of_fewer_steps(tmp_path: Path) -> None:
+    clock = Clock()
+    dear = Dear(clock)
+    recorder = interp.watch(net(), tmp_path / "run", probes(), every=10**6, budget=0.4, detail=QUICK, writers=[dear], clock=clock)
+    for step in range(1, 1001):
+        clock.now += 1.0
+        recorder.step(loss=1.0)
+        if step == 500:
+            recorder.note(accuracy=0.5)
+            recorder.epoch(loss=2.0)
+    recorder.close()
+    recording = Recording.read(tmp_path / "run")
+    assert len(recording.curve("loss")[0]) == 1001
+    assert {(500, "accuracy"), (500, "loss")} <= set(dear.told)
+    steps = [step for step, name in dear.told if name == "loss"]
+    # A tenth of all the time, which is 1000 and what the writer takes: so 111, and the few that are told in any case.
+    assert 105 <= len(dear.told) <= 116
+    assert max(np.diff([0, *steps, 1000])) <= 4 * 9
+    assert steps == sorted(steps)

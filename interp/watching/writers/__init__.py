@@ -19,7 +19,11 @@ _KNOWN = {
 
 @runtime_checkable
 class Writer(Protocol):
-    """Is told of the user's numbers and of each record, with the number of the step."""
+    """Is told of the user's numbers and of each record, with the number of the step.
+
+    Of numbers it is told for several steps at once, half a second late at most while steps go on. Where that takes more than a quarter
+    of the budget, it is told of fewer steps: the folder has all of them.
+    """
 
     def numbers(self, step: int, values: Mapping[str, float]) -> None: ...
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch.utils.tensorboard import SummaryWriter
 
 from interp.watching.looking import Look
-from interp.watching.writers.pictures import numbers, pictures
+from interp.watching.writers.pictures import Pictures, numbers
 
 
 class TensorBoard:
@@ -16,6 +16,7 @@ class TensorBoard:
 
     def __init__(self, folder: Path) -> None:
         self._writer = SummaryWriter(str(folder / "tensorboard"))
+        self._pictures = Pictures()
 
     def numbers(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -24,7 +25,7 @@ class TensorBoard:
     def record(self, step: int, look: Look) -> None:
         for name, value in numbers(look).items():
             self._writer.add_scalar(f"interp/{name}", value, step)
-        for name, picture in pictures(look).items():
+        for name, picture in self._pictures.of(look).items():
             self._writer.add_image(f"interp/{name}", picture, step, dataformats="HWC")
         self._writer.flush()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import wandb
 
 from interp.watching.looking import Look
-from interp.watching.writers.pictures import numbers, pictures
+from interp.watching.writers.pictures import Pictures, numbers
 
 # Its own count of steps: that of a run belongs to the user, and never goes back.
 _STEP = "interp/step"
@@ -21,6 +21,7 @@ class WeightsAndBiases:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._pictures = Pictures()
         self._own = wandb.run is None
         self._run = wandb.run or wandb.init(mode="offline", dir=str(folder), project="interp", settings=wandb.Settings(silent=True))
         self._run.define_metric(_STEP, hidden=True)
@@ -32,7 +33,7 @@ class WeightsAndBiases:
             self._run.log({_STEP: step} | {f"training/{name}": value for name, value in values.items()})
 
     def record(self, step: int, look: Look) -> None:
-        shown = {f"interp/{name}": wandb.Image(picture) for name, picture in pictures(look).items()}
+        shown = {f"interp/{name}": wandb.Image(picture) for name, picture in self._pictures.of(look).items()}
         self._run.log({_STEP: step} | {f"interp/{name}": value for name, value in numbers(look).items()} | shown)
 
     def close(self) -> None:
