@@ -17,6 +17,7 @@ from interp.cli import makes_run
 from interp.cli.commands import COMMANDS
 from interp.cli.options import ModelOptions, SaveOptions
 from interp.runs.plain import portable
+from interp.synthetic.digit_training import DigitOptions
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.py"))
 NAMES = [*(name for name, kind in COMMANDS.items() if makes_run(kind)), *(path.stem for path in SCRIPTS)]
@@ -53,13 +54,19 @@ WORDS = [
     "$HOME",
 ]
 TEXTS = (st.sampled_from(WORDS) | st.text(st.characters(exclude_categories=["C"]), max_size=6)).filter(lambda text: portable(text) == text)
-# What the options themselves refuse otherwise.
+OWN = (ModelOptions, SaveOptions, DigitOptions)
+# What these options themselves refuse otherwise.
 CHECKED = {
     "memory": st.sampled_from([None, "500MB", "1.5GiB"]),
     "input_size": st.none() | st.tuples(st.integers(1, 999)) | st.tuples(st.integers(1, 999), st.integers(1, 999)),
     "formats": st.sampled_from([("png",), ("svg", "pdf"), ("pdf", "webp", "png")]),
     "dpi": st.integers(30, 1200),
     "webp_quality": st.none(),
+    "steps": st.integers(1, 999),
+    "batch": st.integers(2, 999),
+    "rate": st.floats(1e-6, 1),
+    "moved": st.floats(0, 0.3),
+    "widths": st.tuples(*[st.integers(1, 99)] * 4),
 }
 PATHS = st.sampled_from(["w.pt", "a b/c", "-w.pt", "x=1"]).map(Path)
 
@@ -81,7 +88,7 @@ def drawn(kind: type[Any]) -> st.SearchStrategy[Drawn]:
     given = {}
     for field in dataclasses.fields(kind):
         if field.metadata.get("manifest", True):
-            values = CHECKED[field.name] if kind in (ModelOptions, SaveOptions) and field.name in CHECKED else _values(hints[field.name])
+            values = CHECKED[field.name] if kind in OWN and field.name in CHECKED else _values(hints[field.name])
             if field.default is not dataclasses.MISSING:
                 values = st.just(field.default) | values
             given[field.name] = values
