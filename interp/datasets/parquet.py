@@ -57,7 +57,7 @@ class Parquet(DataSet):
             self._starts.append(len(self._labels))
             self._groups += [(number, group) for group in range(len(rows))]
             sizes += rows
-            self._labels += _labels(path, label, names) if label is not None else [None] * sum(rows)
+            self._labels += _labels(path, label, names, sum(rows)) if label is not None else [None] * sum(rows)
         self._ends = list(accumulate(sizes))
         if not self._labels:
             raise BadFile(f"'{title}' holds no rows")
@@ -159,14 +159,17 @@ def _groups(path: Path, column: str, schema: pa.Schema) -> list[int]:
     return sizes
 
 
-def _labels(path: Path, column: str, names: Sequence[str]) -> list[str | None]:
+def _labels(path: Path, column: str, names: Sequence[str], rows: int) -> list[str | None]:
     """The label of each row of one file."""
     import pyarrow.parquet as pq
 
     with _told(path):
-        found: list[Any] = pq.read_table(path, columns=[column])[column].to_pylist()
-        columns = pq.read_schema(path).names
-        beside = pq.read_table(path, columns=[_NAME])[_NAME].to_pylist() if _NAME in columns and not names else None
+        wanted = [column, _NAME] if _NAME in pq.read_schema(path).names and not names else [column]
+        table = pq.read_table(path, columns=wanted)
+        found: list[Any] = table[column].to_pylist()
+        beside = table[_NAME].to_pylist() if _NAME in wanted else None
+    if {rows, len(found), len(beside or found)} != {rows}:
+        raise BadFile(f"'{path}' cannot be read as Parquet: it has {rows} rows and {len(found)} labels")
     if beside is not None and len(set(zip(map(str, found), map(str, beside), strict=True))) == len(set(map(str, found))):
         found = [name if isinstance(name, str) else label for label, name in zip(found, beside, strict=True)]
     return [_text(label, names) for label in found]

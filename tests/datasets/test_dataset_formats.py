@@ -221,6 +221,13 @@ class TestParquet:
         with pytest.raises(BadFile, match=r"b\.parquet' has the columns thumbnail, image, label, and the first file thumbnail, image"):
             datasets.open(tmp_path)
 
+    def test_fewer_labels_than_rows(self, tmp_path: Path, png, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+        pq.write_table(self.table(png, label=[1, 0, 1, 1]), tmp_path / "a.parquet")
+        real = pq.read_table
+        monkeypatch.setattr(pq, "read_table", lambda *given, **more: real(*given, **more).slice(0, 2))
+        with pytest.raises(BadFile, match=r"a\.parquet' cannot be read as Parquet: it has 4 rows and 2 labels"):
+            datasets.open(tmp_path / "a.parquet")
+
     def test_cut_off_while_it_is_read(self, tmp_path: Path, png) -> None:  # type: ignore[no-untyped-def]
         path = tmp_path / "a.parquet"
         pq.write_table(self.table(png), path, row_group_size=2)
