@@ -140,10 +140,11 @@ class Record:
         return self.array(looking.IMAGES)
 
 
-def records_of(folder: Path, header: Header) -> list[Record]:
+def records_of(folder: Path, header: Header, damaged: list[BadFile] | None = None) -> list[Record]:
     """All records of a recording, by session and step; the one being written is not among them.
 
-    BadFile where an entry is damaged, or one of the two files of a record is missing.
+    BadFile where an entry is damaged, or one of the two files of a record is missing; where a list ``damaged`` is given, these errors are
+    put there, and the other records are given all the same.
     """
     place = folder / FOLDER
     there: dict[tuple[int, int], dict[str, str]] = {}
@@ -155,14 +156,22 @@ def records_of(folder: Path, header: Header) -> list[Record]:
     for place_in_time, files in sorted(there.items()):
         if "json" not in files and place_in_time == max(there):
             continue
-        if len(files) == 1:
-            missing = "json" if "json" not in files else "safetensors"
-            (name,) = files.values()
-            raise BadFile(
-                f"the record of step {place_in_time[1]} in `{folder}` is half missing: there is `{name}` and no .{missing} beside it"
-            )
-        found.append(Record(folder, header, _entry(place / files["json"], place_in_time)))
+        try:
+            found.append(Record(folder, header, _entry_of(folder, files, place_in_time)))
+        except BadFile as error:
+            if damaged is None:
+                raise
+            damaged.append(error)
     return found
+
+
+def _entry_of(folder: Path, files: dict[str, str], place_in_time: tuple[int, int]) -> Entry:
+    """The entry of one record, whose ``files`` are named by their kind."""
+    if len(files) == 1:
+        missing = "json" if "json" not in files else "safetensors"
+        (name,) = files.values()
+        raise BadFile(f"the record of step {place_in_time[1]} in `{folder}` is half missing: there is `{name}` and no .{missing} beside it")
+    return _entry(folder / FOLDER / files["json"], place_in_time)
 
 
 def unfinished(folder: Path) -> list[Path]:

@@ -94,6 +94,7 @@ class Follower:
         self._lock, self._reading = threading.Lock(), threading.Lock()
         self._listed: tuple[object, ...] = ()
         self._all: list[Record] = []
+        self._damaged: list[BadFile] = []
         self._kept: OrderedDict[tuple[str, str], Arrays] = OrderedDict()
 
     def look(self) -> Seen:
@@ -103,7 +104,7 @@ class Follower:
             if start >= self._next:
                 try:
                     self._look()
-                    self.problem, self._well = "", start
+                    self.problem, self._well = self._damage(), start
                 except InterpError as error:
                     if start - self._well >= _PATIENCE or self.seen.header is None:
                         self.problem = str(error)
@@ -161,7 +162,7 @@ class Follower:
     def _forget(self, identity: str) -> None:
         if self.seen.identity != identity or self.seen.header is not None:
             self.seen = Seen(identity=identity, number=self.seen.number + 1)
-        self.tail, self._listed, self._all = Tail(self.folder), (), []
+        self.tail, self._listed, self._all, self._damaged = Tail(self.folder), (), [], []
 
     def _list(self, taken_back: bool) -> None:
         """The records, read anew where one came, or a session took some back."""
@@ -171,15 +172,24 @@ class Follower:
             listed = tuple(sorted(name for name in os.listdir(place) if not name.startswith(".")))
         except FileNotFoundError:
             listed = ()
-        if listed == self._listed and not taken_back:
+        known = listed == self._listed
+        if known and not taken_back and not self._damaged:
             return
-        if listed != self._listed:
-            self._all = records_of(self.folder, self.seen.header)
+        if not known or self._damaged:  # what is damaged may be put right
+            self._damaged = []
+            self._all = records_of(self.folder, self.seen.header, self._damaged)
         lines = Lines(starts=tuple(self.tail.starts))
         kept = [record for record in self._all if not lines.superseded(record.step, record.entry.session)]
         records = tuple(sorted(kept, key=lambda record: (record.step, record.entry.session)))
         self._listed = listed
-        self.seen = replace(self.seen, records=records, number=self.seen.number + 1)
+        if not known or taken_back or len(records) != len(self.seen.records):
+            self.seen = replace(self.seen, records=records, number=self.seen.number + 1)
+
+    def _damage(self) -> str:
+        """Which records are left out, or in part, because a file of theirs is damaged: the first of them, and how many there are."""
+        found = [str(error) for error in self._damaged]
+        found += [taken.broken for record in self.seen.records if (taken := self.seen.of(record.entry.stem)) and taken.broken]
+        return "" if not found else found[0] + (f", and {len(found) - 1} more like it" if len(found) > 1 else "")
 
     def _scan(self) -> None:
         """Read arrays for a while, those of the newest record first."""

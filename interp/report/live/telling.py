@@ -115,7 +115,7 @@ def _facts(follower: Follower, seen: Seen, age: float | None) -> list[tuple[str,
     over = sum(record.entry.passed_over for record in seen.records)
     found.append(("Records", f"{len(seen.records):,}" + (f", {over:,} passed over for the budget" if over else "")))
     if latest is not None:
-        share = _share(follower, latest.spent, latest.seconds, latest.session)
+        share = _share(follower, latest.spent, seconds, latest.session)
         allowed = f" ({100 * header.budget:g}% allowed)" if header.budget is not None else ""
         found.append(("Recorder's share of the time", (f"{share:.1%}" if share is not None else "not known yet") + allowed))
     if len(tail.starts) > 1:

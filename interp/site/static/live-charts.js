@@ -10,6 +10,16 @@ const liveCharts = (() => {
     if (size !== 0 && (size >= 1e6 || size < 1e-4)) return value.toExponential(2).replace("e+", "e").replaceAll("-", "\u2212");
     return String(Number(value.toPrecision(3))).replace("-", "\u2212");
   };
+  // Of ticks that lie close together, as many digits as tell them apart.
+  const marks = (ticks) => {
+    const texts = ticks.map(number);
+    if (new Set(texts).size === ticks.length) return texts;
+    for (let digits = 4; digits < 12; digits += 1) {
+      const longer = ticks.map((one) => String(Number(one.toPrecision(digits))).replace("-", "\u2212"));
+      if (new Set(longer).size === ticks.length) return longer;
+    }
+    return texts;
+  };
   const whole = (value) => value.toLocaleString("en");
 
   const element = (name, attributes, parent) => {
@@ -98,10 +108,11 @@ const liveCharts = (() => {
     const across = (step) => LEFT + ((step - first) / span) * (WIDE - LEFT - RIGHT);
     const { ticks, place } = verticalOf(chart);
     const up = (value) => HIGH - BOTTOM - place(value) * (HIGH - BOTTOM - TOP);
-    for (const tick of ticks) {
+    const said = marks(ticks);
+    ticks.forEach((tick, k) => {
       element("line", { class: "grid", x1: LEFT, x2: WIDE - RIGHT, y1: up(tick), y2: up(tick) }, svg);
-      element("text", { x: LEFT - 5, y: up(tick) + 4, "text-anchor": "end" }, svg).textContent = number(tick);
-    }
+      element("text", { x: LEFT - 5, y: up(tick) + 4, "text-anchor": "end" }, svg).textContent = said[k];
+    });
     const steps = even(first, Math.max(last, first + 1), 4).filter((step) => Number.isInteger(step));
     for (const step of steps) {
       const text = element("text", { x: across(step), y: HIGH - BOTTOM + 15, "text-anchor": across(step) > WIDE - 30 ? "end" : "middle" }, svg);

@@ -327,10 +327,28 @@ def test_what_is_damaged_is_said_and_the_rest_stays(folder: Path) -> None:
     state, found = page.look()
     assert "000040.json` is damaged" in state["problem"]
     assert len(found["moments"]) == 4
+    later = json.loads(entry.read_text()) | {"step": 50}
+    (folder / "records" / "000050.safetensors").write_bytes((folder / "records" / "000010.safetensors").read_bytes())
+    (folder / "records" / "000050.json").write_text(json.dumps(later))
+    state, found = page.look()
+    assert "000040.json` is damaged" in state["problem"]
+    assert [moment["step"] for moment in found["moments"]] == [0, 10, 20, 30, 50]
+    (folder / "records" / "000040.json").write_text(json.dumps(later | {"step": 40}))
+    (folder / "records" / "000040.safetensors").write_bytes((folder / "records" / "000010.safetensors").read_bytes())
+    state, found = page.look()
+    assert (state["problem"], [moment["step"] for moment in found["moments"]]) == ("", [0, 10, 20, 30, 40, 50])
     for kind in ("json", "safetensors"):
         (folder / "records" / f"000040.{kind}").unlink()
     assert page.look()[0]["problem"] == ""
     assert entry.read_text() == text
+
+
+def test_the_share_is_that_of_the_time_by_now(folder: Path) -> None:
+    spent = json.loads((folder / "records" / "000030.json").read_text())["spent"]
+    with (folder / "scalars.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 900, "seconds": 1000 * spent, "numbers": {"loss": 1.0}}) + "\n")
+    said = dict(Page(folder).look()[0]["facts"])["Recorder's share of the time"]
+    assert said.startswith("0.1%")
 
 
 def test_arrays_that_are_damaged_are_missing_at_their_moment_alone(folder: Path) -> None:
@@ -340,7 +358,7 @@ def test_arrays_that_are_damaged_are_missing_at_their_moment_alone(folder: Path)
     path.write_bytes(bytes(data))
     page = Page(folder)
     state, found = page.look()
-    assert state["problem"] == ""
+    assert "the record of step 10 in" in state["problem"]
     assert "is damaged" in found["moments"][1]["missing"]["filters"]
     assert found["moments"][2]["missing"] == {}
     with pytest.raises(BadFile, match="is damaged"):
