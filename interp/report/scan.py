@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from interp.activations.stream import LayerStatistics, Scan, ScanConfig, Side, Step, crop_box, scan, tables
+from interp.activations.stream.tables import TABLES
 from interp.core.depth import evenly, spread
 from interp.core.model import Model
 from interp.datasets import DataSet
@@ -194,10 +195,7 @@ def _numbers(model: Model, found: Scan) -> Numbers:
         sink = io.BytesIO()
         pq.write_table(table, sink, compression="zstd")
         files[f"tables/{name}.parquet"] = sink.getvalue()
-    links = tuple(
-        Link(f"{name} (Parquet)", f"tables/{name}.parquet")
-        for name in ("units", "examples", "histograms", "neighbours", "images", "layers")
-    )
+    links = tuple(Link(f"{name} (Parquet)", f"tables/{name}.parquet") for name in TABLES)
     layers = list(found.layers.values())
     rows = tuple(_row(layer) for layer in layers[:_MOST_ROWS])
     headers = ("Layer", "Channels", "Maps", "Zeros", "Dead", "Rare", "Selectivity", "Mean", "Largest")
